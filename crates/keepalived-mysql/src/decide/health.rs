@@ -1,0 +1,284 @@
+//! The verdict of `check_mysql`, and what has drifted apart.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::decide::Memory;
+use crate::decide::promote::Site;
+use crate::decide::rejoin;
+use crate::decide::rule::Refusal;
+use crate::epoch::Epoch;
+use crate::replication::replica::Receiver;
+use crate::role::Role;
+use crate::view::{Facts, NodeView, State};
+
+/// What the last look at a peer said; written by the repair, read by the check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerBrief {
+    /// Its name.
+    pub name: String,
+    /// Whether it accepted writes.
+    pub open: bool,
+    /// The highest epoch under which it was opened.
+    pub epoch: Epoch,
+    /// Its address, as it stands in a replica's configuration.
+    pub address: String,
+    /// Its server's port.
+    pub port: u16,
+}
+
+impl PeerBrief {
+    /// The brief of a view.
+    pub fn of(node: &NodeView) -> Self {
+        Self {
+            name: node.name.clone(),
+            open: node.state == State::Open,
+            epoch: node.facts.as_ref().map(Facts::own_epoch).unwrap_or_default(),
+            address: node.address.to_string(),
+            port: node.port,
+        }
+    }
+}
+
+/// Everything the verdict rests on.
+#[derive(Debug, Clone)]
+pub struct Input<'a> {
+    /// This node's server.
+    pub me: &'a NodeView,
+    /// What this node remembers.
+    pub memory: &'a Memory,
+    /// Whether an operator drained the node.
+    pub drained: bool,
+    /// Why the last promotion was refused, if that still holds.
+    pub refused: Option<&'a Refusal>,
+    /// Recent looks at the peers; empty if there are none.
+    pub peers: &'a [PeerBrief],
+    /// How old "in sync" may be.
+    pub max_staleness: Duration,
+}
+
+/// Healthy or not, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Whether keepalived may leave or bring the VIP here.
+    pub healthy: bool,
+    /// The reason, as a sentence.
+    pub why: String,
+}
+
+impl Verdict {
+    fn healthy(why: impl Into<String>) -> Self {
+        Self { healthy: true, why: why.into() }
+    }
+
+    fn unhealthy(why: impl Into<String>) -> Self {
+        Self { healthy: false, why: why.into() }
+    }
+}
+
+/// The verdict: unhealthy only with evidence that clients cannot or must not be served here.
+pub fn verdict(input: &Input<'_>) -> Verdict {
+    match input.me.state {
+        State::Down => return Verdict::unhealthy(format!("the server is down: {}", input.me.why)),
+        State::Silent => return Verdict::unhealthy(format!("the server does not answer: {}", input.me.why)),
+        State::Alive | State::Open | State::Closed => {}
+    }
+    if let Some(why) = own_word(input) {
+        return Verdict::unhealthy(why);
+    }
+    match input.me.state {
+        State::Alive => Verdict::healthy(format!("alive, though it answered with an error: {}", input.me.why)),
+        State::Open => Verdict::healthy("open"),
+        _ => Verdict::healthy("closed, and ready to be promoted"),
+    }
+}
+
+fn own_word(input: &Input<'_>) -> Option<String> {
+    if input.drained {
+        return Some("drained by an operator".into());
+    }
+    if let Some(why) = &input.memory.diverged {
+        return Some(format!("diverged: {why}"));
+    }
+    if let Some(mark) = &input.memory.fenced {
+        return Some(format!("fenced by {} under epoch {} while keepalived said MASTER here", mark.by.node, mark.by));
+    }
+    if let Some(refusal) = input.refused.filter(|refusal| !refusal.rule.worth_waiting()) {
+        return Some(refusal.to_string());
+    }
+    let ours = input.me.facts.as_ref().map(Facts::own_epoch).unwrap_or_default();
+    let higher = input.peers.iter().find(|peer| peer.epoch > ours);
+    match (input.me.state, higher) {
+        (State::Open, Some(peer)) => Some(format!("{} was opened under epoch {}, above ours ({ours})", peer.name, peer.epoch)),
+        (State::Closed, _) => not_a_working_replica(input),
+        _ => None,
+    }
+}
+
+/// A closed node beside an open one must be its working replica before it may have the VIP: this is
+/// what keeps a preempting pair from moving back too early.
+fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
+    let open = input.peers.iter().find(|peer| peer.open)?;
+    let channels = &input.me.facts.as_ref()?.channels;
+    let Some(channel) = channels
+        .iter()
+        .find(|c| c.source_host == open.address && c.source_port == open.port)
+    else {
+        return Some(format!("{} serves and this node does not follow it", open.name));
+    };
+    if !channel.applier_running || channel.receiver == Receiver::Stopped {
+        return Some(format!("replication from {} is stopped", open.name));
+    }
+    // A receiver that is merely connecting may mean that the source has just died, which is when
+    // this node is needed most.
+    match input.memory.in_sync_age {
+        Some(age) if age <= input.max_staleness => None,
+        _ => Some(format!("not yet in sync with {}", open.name)),
+    }
+}
+
+/// What a repair has to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// Nothing has drifted.
+    None,
+    /// Open, and must not be.
+    Close {
+        /// Why.
+        why: String,
+    },
+    /// Master with the VIP, closed and idle.
+    Promote,
+    /// Closed, and does not follow the node that serves.
+    Rejoin,
+    /// Open peers below our epoch.
+    FencePeers {
+        /// Which.
+        nodes: Vec<String>,
+    },
+    /// Open, with steps left that come after an opening.
+    FinishOpening,
+    /// Host and keepalived contradict the recorded role.
+    AdoptRole {
+        /// The role that they speak for.
+        role: Role,
+    },
+}
+
+/// Everything drift is told from.
+#[derive(Debug, Clone)]
+pub struct DriftInput<'a> {
+    /// This node.
+    pub me: &'a NodeView,
+    /// The others, just seen.
+    pub peers: &'a [NodeView],
+    /// Host and keepalived.
+    pub site: &'a Site,
+    /// What this node remembers.
+    pub memory: &'a Memory,
+    /// Whether the old source's configuration is to be removed after opening.
+    pub reset_replica: bool,
+    /// Whether commits are to be durable after opening.
+    pub durability: bool,
+    /// Whether closed nodes rejoin by themselves.
+    pub rejoin: bool,
+}
+
+/// What has drifted apart, the most dangerous thing first.
+pub fn drift(input: &DriftInput<'_>) -> Drift {
+    match input.me.state {
+        State::Open => open_drift(input),
+        State::Closed => closed_drift(input),
+        State::Down | State::Alive | State::Silent => adoption(input).unwrap_or(Drift::None),
+    }
+}
+
+fn open_drift(input: &DriftInput<'_>) -> Drift {
+    let ours = input.me.facts.as_ref().map(Facts::own_epoch).unwrap_or_default();
+    if let Some(above) = input
+        .peers
+        .iter()
+        .find(|peer| peer.facts.as_ref().is_some_and(|facts| facts.own_epoch() > ours))
+    {
+        return Drift::Close {
+            why: format!("{} was opened under a higher epoch", above.name),
+        };
+    }
+    let master = input.site.role == Some(Role::Master);
+    if !master && !input.site.vip_here {
+        return Drift::Close {
+            why: "open without the VIP and without the role".into(),
+        };
+    }
+    if let Some(adopt) = adoption(input) {
+        return adopt;
+    }
+    if !master {
+        return Drift::None;
+    }
+    let below: Vec<String> = input
+        .peers
+        .iter()
+        .filter(|peer| peer.state == State::Open)
+        .map(|peer| peer.name.clone())
+        .collect();
+    if !below.is_empty() && ours.exists() {
+        return Drift::FencePeers { nodes: below };
+    }
+    if unfinished(input) { Drift::FinishOpening } else { Drift::None }
+}
+
+fn unfinished(input: &DriftInput<'_>) -> bool {
+    let Some(facts) = &input.me.facts else {
+        return false;
+    };
+    let old_source = input.me.channel_from(input.peers).is_some();
+    let relaxed = facts.sync_binlog != 1 || facts.flush_log != 1;
+    let unrecorded = facts
+        .last_opening()
+        .is_some_and(|record| record.state != crate::ledger::record::RecordState::Opened);
+    (input.reset_replica && old_source) || (input.durability && relaxed) || unrecorded
+}
+
+fn closed_drift(input: &DriftInput<'_>) -> Drift {
+    if let Some(adopt) = adoption(input) {
+        return adopt;
+    }
+    let site = input.site;
+    if site.role == Some(Role::Master) {
+        return if site.vip_here && site.keepalived_live { Drift::Promote } else { Drift::None };
+    }
+    if input.rejoin && needs_rejoin(input) { Drift::Rejoin } else { Drift::None }
+}
+
+fn needs_rejoin(input: &DriftInput<'_>) -> bool {
+    let Some(source) = rejoin::source_of(input.peers) else {
+        return false;
+    };
+    let (Some(me), Some(theirs)) = (&input.me.facts, &source.facts) else {
+        return false;
+    };
+    let followed = &input.memory.followed_epoch;
+    let follows = input
+        .me
+        .channel_from(std::slice::from_ref(source))
+        .is_some_and(|channel| channel.is_running());
+    !follows || me.own_epoch() > *followed || theirs.own_epoch() > *followed
+}
+
+/// The role that VIP and keepalived speak for, where it is another than the recorded one. The caller
+/// adopts it only when two checks in a row say so: hooks are on their way for a moment after every
+/// change.
+fn adoption(input: &DriftInput<'_>) -> Option<Drift> {
+    let site = input.site;
+    if !site.keepalived_live {
+        return None;
+    }
+    let master = site.role == Some(Role::Master);
+    match (site.vip_here, master) {
+        (true, false) => Some(Drift::AdoptRole { role: Role::Master }),
+        (false, true) => Some(Drift::AdoptRole { role: Role::Backup }),
+        _ => None,
+    }
+}

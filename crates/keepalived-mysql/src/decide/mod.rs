@@ -1,0 +1,43 @@
+//! Decisions: what was observed goes in, a plan or a refusal comes out.
+//!
+//! Nothing here touches a server, a file or a clock.
+
+pub mod health;
+pub mod plan;
+pub mod promote;
+pub mod rejoin;
+pub mod rule;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::epoch::Epoch;
+
+/// What this node remembers, from its state and run folders.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The highest epoch that any program of this node has seen anywhere.
+    pub highest_epoch: Epoch,
+    /// The epoch that this node last followed as a verified replica.
+    pub followed_epoch: Epoch,
+    /// Set while the node holds transactions that the serving node does not have; the reason.
+    pub diverged: Option<String>,
+    /// How long ago this node was last seen as a replica that had applied everything, in this boot.
+    pub in_sync_age: Option<Duration>,
+    /// Whether this node opened its server in this boot.
+    pub opened_in_this_boot: bool,
+    /// How long this node has been up, as far as our programs have seen.
+    pub up_for: Duration,
+    /// The fence row was raised by another node while our keepalived said MASTER (rule 14).
+    pub fenced: Option<FencedMark>,
+}
+
+/// A node that was fenced while its live keepalived said MASTER.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FencedMark {
+    /// The epoch of the fencer.
+    pub by: Epoch,
+    /// The keepalived process that said MASTER; another one lifts the mark.
+    pub keepalived_pid: i32,
+}

@@ -1,0 +1,310 @@
+//! Whether and how a closed node follows the node that serves.
+//!
+//! A naive rejoin shows Yes/Yes and diverges in silence in three of the four ways of replicating,
+//! so an old master is vetted first: does it hold anything that the new one never received?
+
+use crate::config::Positioning as Wish;
+use crate::decide::Memory;
+use crate::decide::plan::{Plan, Step};
+use crate::epoch::Epoch;
+use crate::ledger::record::{Coordinates, Method, PromotionRecord};
+use crate::replication::evidence::{self, BinlogEventSummary, Relation};
+use crate::replication::position::BinlogPosition;
+use crate::replication::replica::{Receiver, ReplicaStatus};
+use crate::switches::{Safety, off};
+use crate::view::{Facts, Gtids, NodeView, State, Tables, method_of};
+
+/// Everything the decision rests on.
+#[derive(Debug, Clone)]
+pub struct Input<'a> {
+    /// This node; closed.
+    pub me: &'a NodeView,
+    /// The others.
+    pub peers: &'a [NodeView],
+    /// What this node remembers.
+    pub memory: &'a Memory,
+    /// The configured way of replicating.
+    pub wish: Wish,
+    /// The current boot.
+    pub boot_id: &'a str,
+    /// The events of the own binary log from [`question`]'s position on; none if it was not asked.
+    pub events: Option<&'a [BinlogEventSummary]>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// No peer is open: nothing is repointed and nothing is reset.
+    NoSource,
+    /// It follows the right source already.
+    Following {
+        /// The epoch under which the source serves.
+        epoch: Epoch,
+    },
+    /// Go ahead.
+    Go {
+        /// The steps.
+        plan: Plan,
+        /// How this node's history stands to the source's.
+        relation: Relation,
+    },
+    /// Stay closed and follow nobody.
+    Hold {
+        /// What the vetting found.
+        relation: Relation,
+        /// The source that would have been followed.
+        source: String,
+    },
+}
+
+/// The open peer with the highest epoch.
+pub fn source_of(peers: &[NodeView]) -> Option<&NodeView> {
+    peers
+        .iter()
+        .filter(|peer| peer.state == State::Open)
+        .max_by_key(|peer| peer.facts.as_ref().map(Facts::own_epoch))
+}
+
+/// The position in this node's own binary log after which nothing of its own may stand; none if the
+/// vetting needs no look into the log.
+pub fn question(me: &NodeView, source: &NodeView, memory: &Memory, wish: Wish) -> Option<BinlogPosition> {
+    let (own, theirs) = (me.facts.as_ref()?, source.facts.as_ref()?);
+    let record = first_record_after(theirs, &base(own, memory))?;
+    if method(wish, Some(record), own) == Method::Gtid {
+        return None;
+    }
+    let followed = record.details.as_ref()?.followed.as_ref()?;
+    (followed.node.as_deref() == Some(me.name.as_str()))
+        .then(|| followed.applied.position.clone())
+        .flatten()
+}
+
+/// Decides a rejoin.
+pub fn rejoin(input: &Input<'_>) -> Decision {
+    let Some(source) = source_of(input.peers) else {
+        return Decision::NoSource;
+    };
+    let (Some(me), Some(theirs)) = (&input.me.facts, &source.facts) else {
+        return Decision::NoSource;
+    };
+    let channel = input.me.channel_from(std::slice::from_ref(source));
+    let base = base(me, input.memory);
+    let was_master_since = me.own_epoch() > input.memory.followed_epoch;
+    if let Some(channel) = channel
+        && !was_master_since
+    {
+        return same_source(input, source, channel, theirs.own_epoch());
+    }
+    let record = first_record_after(theirs, &base);
+    let method = method(input.wish, record, me);
+    let relation = vet(input, me, theirs, record, method);
+    match start(&relation, record, method, me, theirs) {
+        Ok(start) => Decision::Go {
+            plan: repoint(input, source, method, start, theirs.own_epoch()),
+            relation,
+        },
+        Err(relation) => Decision::Hold {
+            relation,
+            source: source.name.clone(),
+        },
+    }
+}
+
+/// The newest epoch whose history this node is known to have.
+fn base(me: &Facts, memory: &Memory) -> Epoch {
+    me.own_epoch().max(memory.followed_epoch.clone())
+}
+
+/// The first opening after `base`: where the histories parted, if they did.
+fn first_record_after<'a>(source: &'a Facts, base: &Epoch) -> Option<&'a PromotionRecord> {
+    source
+        .promotions
+        .iter()
+        .filter(|record| record.state.counts() && record.epoch > *base)
+        .min_by(|a, b| a.epoch.cmp(&b.epoch))
+}
+
+fn method(wish: Wish, record: Option<&PromotionRecord>, me: &Facts) -> Method {
+    match wish {
+        Wish::Gtid => Method::Gtid,
+        Wish::Position => Method::Position,
+        Wish::Auto => {
+            let recorded = record.and_then(|r| r.details.as_ref()).map(|d| d.method);
+            let running = me.channels.first().map(method_of);
+            let possible = if me.gtid_possible() { Method::Gtid } else { Method::Position };
+            recorded.or(running).unwrap_or(possible)
+        }
+    }
+}
+
+/// The channel reads from the right node already. A CHANGE would purge MariaDB's relay logs, so it
+/// is left alone, or merely started.
+fn same_source(input: &Input<'_>, source: &NodeView, channel: &ReplicaStatus, epoch: Epoch) -> Decision {
+    if channel.is_running() {
+        return Decision::Following { epoch };
+    }
+    if let Some(error) = channel.applier_error.as_ref().or(fatal(channel)) {
+        return Decision::Hold {
+            relation: Relation::Unknown {
+                why: format!("replication from {} stopped with error {}: {}", source.name, error.code, error.message),
+            },
+            source: source.name.clone(),
+        };
+    }
+    if channel.receiver == Receiver::Connecting && channel.applier_running {
+        return Decision::Following { epoch };
+    }
+    let name = channel.channel.clone();
+    let mut plan = Plan::to(format!("{} follows {} again", input.me.name, source.name));
+    plan.then(
+        Step::StartReplication { channel: name.clone() },
+        "the source is the right one and only the threads are stopped",
+    );
+    plan.then(
+        Step::VerifyReplication { node: source.name.clone(), channel: name, epoch },
+        "both threads must really run",
+    );
+    Decision::Go { plan, relation: Relation::Behind }
+}
+
+/// An error after which the receiver does not try again by itself.
+///
+/// 1236 on MySQL 5.6 and MariaDB, 13114 on MySQL 9.7 (tests/fixtures, pos_io_error_1236_*).
+fn fatal(channel: &ReplicaStatus) -> Option<&crate::replication::replica::ReplicationError> {
+    channel
+        .receiver_error
+        .as_ref()
+        .filter(|error| channel.receiver == Receiver::Stopped && matches!(error.code, 1236 | 13114 | 1593))
+}
+
+fn vet(input: &Input<'_>, me: &Facts, source: &Facts, record: Option<&PromotionRecord>, method: Method) -> Relation {
+    if off(Safety::Vetting) {
+        return Relation::Behind;
+    }
+    if let Some(why) = no_proof(input, me, source) {
+        return Relation::Unknown { why };
+    }
+    match method {
+        Method::Gtid => vet_gtid(me, source),
+        Method::Position => vet_position(input, me, record),
+    }
+}
+
+/// Why neither identifiers nor positions of this node prove anything.
+fn no_proof(input: &Input<'_>, me: &Facts, source: &Facts) -> Option<String> {
+    if let Tables::Missing(why) = &source.tables {
+        return Some(format!("the suite's tables on the source cannot be read: {why}"));
+    }
+    let last = me.last_opening();
+    if last.is_some() && !me.log_bin {
+        return Some("this node writes no binary log, so nothing shows what it alone committed".into());
+    }
+    let details = last.and_then(|record| record.details.as_ref())?;
+    (!details.durable && details.boot_id != input.boot_id && me.own_epoch() > input.memory.followed_epoch).then(|| {
+        "the host restarted while this node was open with relaxed durability (sync_binlog or \
+         innodb_flush_log_at_trx_commit not 1), so its own log may be shorter than what it sent"
+            .into()
+    })
+}
+
+fn vet_gtid(me: &Facts, source: &Facts) -> Relation {
+    match (&me.gtids, &source.gtids) {
+        (Gtids::MariaDb { state: ours, .. }, Gtids::MariaDb { state: theirs, slave, .. }) => {
+            evidence::vet_mariadb(ours, theirs, slave)
+        }
+        (
+            Gtids::MySql { executed: ours, .. },
+            Gtids::MySql { executed: theirs, purged, .. },
+        ) => evidence::vet_mysql(ours, theirs, purged),
+        _ => Relation::Unknown {
+            why: "the two servers are of different products".into(),
+        },
+    }
+}
+
+fn vet_position(input: &Input<'_>, me: &Facts, record: Option<&PromotionRecord>) -> Relation {
+    let unknown = |why: &str| Relation::Unknown { why: why.to_owned() };
+    let Some(record) = record else {
+        return unknown("no promotion record of the source lies after the epoch that this node knows, so no position can be mapped");
+    };
+    let Some(followed) = record.details.as_ref().and_then(|details| details.followed.as_ref()) else {
+        return unknown("the source's promotion record does not say which history it continued");
+    };
+    let Some(applied) = &followed.applied.position else {
+        return unknown("the source's promotion record names no position");
+    };
+    if followed.node.as_deref() != Some(input.me.name.as_str()) {
+        return vet_sibling(me, &followed.host, &followed.applied);
+    }
+    let (Some(events), Some(end)) = (input.events, &me.binlog_end) else {
+        return unknown("this node's own binary log could not be read");
+    };
+    evidence::vet_position(applied, end, events)
+}
+
+/// A node that followed the same old source as the new master did.
+fn vet_sibling(me: &Facts, host: &str, applied: &Coordinates) -> Relation {
+    let here = me
+        .channels
+        .iter()
+        .find(|channel| channel.source_host == host)
+        .and_then(|channel| channel.applied.as_ref());
+    if here.is_some() && here == applied.position.as_ref() {
+        Relation::Identical
+    } else {
+        Relation::Unknown {
+            why: "by file and position a node can only be moved if it stopped exactly where the new master did".into(),
+        }
+    }
+}
+
+/// Where to begin reading; the relation itself if nowhere.
+fn start(
+    relation: &Relation,
+    record: Option<&PromotionRecord>,
+    method: Method,
+    me: &Facts,
+    source: &Facts,
+) -> Result<Option<BinlogPosition>, Relation> {
+    if !matches!(relation, Relation::Identical | Relation::Behind) {
+        return Err(relation.clone());
+    }
+    if method == Method::Gtid {
+        return Ok(None);
+    }
+    let begins = record
+        .and_then(|record| record.details.as_ref())
+        .and_then(|details| details.begins.position.clone());
+    match begins {
+        Some(position) => Ok(Some(position)),
+        None if off(Safety::Vetting) => Ok(source.binlog_end.clone()),
+        None => Err(Relation::Unknown {
+            why: format!("the source's record does not say where its own history begins (server_id {})", me.server_id),
+        }),
+    }
+}
+
+fn repoint(input: &Input<'_>, source: &NodeView, method: Method, start: Option<BinlogPosition>, epoch: Epoch) -> Plan {
+    let old = input.me.channel_from(input.peers);
+    let name = old.map(|channel| channel.channel.clone()).unwrap_or_default();
+    let mut plan = Plan::to(format!("{} follows {}", input.me.name, source.name));
+    if let Some(old) = old {
+        plan.then(Step::SaveChannel { channel: name.clone() }, "its filters, delay and account may be wanted again");
+        if old.applier_running || old.receiver != Receiver::Stopped {
+            plan.then(Step::StopReplication { channel: name.clone() }, "a running channel cannot be changed");
+        }
+    }
+    plan.then(
+        Step::Repoint { node: source.name.clone(), channel: name.clone(), method, start },
+        match method {
+            Method::Gtid => "vetted; in this form the source itself refuses a node with transactions of its own",
+            Method::Position => "vetted: the own history ends exactly where the source's own history begins",
+        },
+    );
+    plan.then(Step::StartReplication { channel: name.clone() }, "nothing is left to be lost");
+    plan.then(
+        Step::VerifyReplication { node: source.name.clone(), channel: name, epoch },
+        "both threads must really run",
+    );
+    plan
+}

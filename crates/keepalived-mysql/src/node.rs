@@ -1,0 +1,209 @@
+//! Observes a node: a [`NodeView`] from its server's own words.
+
+use std::time::Duration;
+
+use crate::config::{Account, Config, Node};
+use crate::deadline::Deadline;
+use crate::ledger::tables;
+use crate::replication::position::BinlogPosition;
+use crate::server::connection::{Endpoint, Row, ServerError, Session, Target};
+use crate::server::dialect::Dialect;
+use crate::server::status::{StatusRow, parse_replica_status};
+use crate::view::{Facts, Gtids, NodeView, State};
+
+/// How a node's own programs reach its server: over the socket.
+pub fn local_target(config: &Config, node: &Node) -> Target {
+    target(Endpoint::Socket(node.socket.clone()), &config.accounts.local)
+}
+
+/// How the other nodes reach it: over TCP, at its own address, never through the VIP.
+pub fn peer_target(config: &Config, node: &Node) -> Target {
+    target(Endpoint::Tcp(node.address, node.port), &config.accounts.peer)
+}
+
+fn target(endpoint: Endpoint, account: &Account) -> Target {
+    Target {
+        endpoint,
+        user: account.user.clone(),
+        password: account.password.clone(),
+    }
+}
+
+/// An open session with a server whose words we know.
+#[derive(Debug)]
+pub struct Contact {
+    /// The session.
+    pub session: Session,
+    /// What the server understands.
+    pub dialect: Dialect,
+}
+
+impl Contact {
+    /// Connects and asks for the version.
+    pub fn open(target: &Target, deadline: Deadline) -> Result<Self, ServerError> {
+        let mut session = Session::connect(target, deadline)?;
+        let rows = session.rows(Dialect::ASK, deadline)?;
+        let row = rows.first();
+        let version = row.and_then(|r| r.at(0)).unwrap_or_default().to_owned();
+        let comment = row.and_then(|r| r.at(1)).unwrap_or_default();
+        let dialect = Dialect::parse(&version, comment).ok_or_else(|| ServerError::Lost {
+            endpoint: target.endpoint.to_string(),
+            detail: format!("a version that is not three numbers: {version:?}"),
+        })?;
+        Ok(Self { session, dialect })
+    }
+
+    /// Reads everything that `decide` wants to know of this server.
+    pub fn facts(&mut self, deadline: Deadline) -> Result<Facts, ServerError> {
+        let sql = format!("{}; {}", self.dialect.facts(), self.dialect.replica_status());
+        let mut answers = self.session.run(&sql, deadline)?.into_iter();
+        let row = answers
+            .next()
+            .and_then(|mut answer| answer.rows.pop())
+            .ok_or_else(|| broken(&self.dialect, "no row about itself"))?;
+        let mut channels = Vec::new();
+        for status in answers.next().unwrap_or_default().rows {
+            let parsed = parse_replica_status(&StatusRow::from_iter(status.columns()));
+            channels.push(parsed.map_err(|error| broken(&self.dialect, &error.to_string()))?);
+        }
+        let mut facts = self.plain_facts(&row, channels)?;
+        tables::read_into(&mut self.session, &mut facts, deadline)?;
+        Ok(facts)
+    }
+
+    /// Where the server's own binary log ends; none if it writes none.
+    pub fn binlog_end(&mut self, deadline: Deadline) -> Result<Option<BinlogPosition>, ServerError> {
+        let rows = self.session.rows(self.dialect.binlog_end(), deadline)?;
+        Ok(rows.first().and_then(|row| {
+            Some(BinlogPosition {
+                file: row.at(0)?.to_owned(),
+                offset: row.at(1)?.parse().ok()?,
+            })
+        }))
+    }
+
+    fn plain_facts(&self, row: &Row, channels: Vec<crate::replication::replica::ReplicaStatus>) -> Result<Facts, ServerError> {
+        let number = |name: &str| row.get(name).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
+        Ok(Facts {
+            dialect: self.dialect,
+            identity: row.get("identity").unwrap_or_default().to_owned(),
+            server_id: u32::try_from(number("server_id")).unwrap_or(0),
+            read_only: truth(row.get("read_only")),
+            super_read_only: row.get("super_read_only").map(|v| truth(Some(v))),
+            log_bin: truth(row.get("log_bin")),
+            log_updates: truth(row.get("log_updates")),
+            now: row.get("now").unwrap_or_default().to_owned(),
+            sync_binlog: number("sync_binlog"),
+            flush_log: number("flush_log"),
+            gtids: gtids(row).map_err(|why| broken(&self.dialect, &why))?,
+            channels,
+            binlog_end: None,
+            tables: crate::view::Tables::Ready,
+            fence: Default::default(),
+            promotions: Vec::new(),
+            foreign_promotions: 0,
+        })
+    }
+}
+
+fn broken(dialect: &Dialect, why: &str) -> ServerError {
+    ServerError::Lost {
+        endpoint: dialect.to_string(),
+        detail: format!("an answer that cannot be read: {why}"),
+    }
+}
+
+fn truth(value: Option<&str>) -> bool {
+    matches!(value, Some("1" | "ON" | "YES"))
+}
+
+fn gtids(row: &Row) -> Result<Gtids, String> {
+    let parse_error = |error: &dyn std::fmt::Display| error.to_string();
+    if let Some(executed) = row.get("gtid_executed") {
+        return Ok(Gtids::MySql {
+            executed: executed.parse().map_err(|e| parse_error(&e))?,
+            purged: row.get("gtid_purged").unwrap_or_default().parse().map_err(|e| parse_error(&e))?,
+            on: matches!(row.get("gtid_mode"), Some("ON")),
+        });
+    }
+    let text = |name: &str| row.get(name).unwrap_or_default();
+    Ok(Gtids::MariaDb {
+        binlog: text("gtid_binlog_pos").parse().map_err(|e| parse_error(&e))?,
+        state: text("gtid_binlog_state").parse().map_err(|e| parse_error(&e))?,
+        slave: text("gtid_slave_pos").parse().map_err(|e| parse_error(&e))?,
+    })
+}
+
+/// The view of a node whose server was asked, whatever came of it.
+pub fn view_of(node: &Node, facts: Result<Facts, ServerError>) -> NodeView {
+    let (state, why, facts) = match facts {
+        Ok(facts) if facts.read_only => (State::Closed, String::new(), Some(facts)),
+        Ok(facts) => (State::Open, String::new(), Some(facts)),
+        Err(error) => {
+            let state = match &error {
+                ServerError::NotListening { .. } => State::Down,
+                ServerError::Silent { .. } => State::Silent,
+                ServerError::Answered { .. } => State::Alive,
+                // The connection broke half way: it may be dying or it may be garbage; not a proof.
+                ServerError::Lost { .. } => State::Silent,
+            };
+            (state, error.to_string(), None)
+        }
+    };
+    NodeView {
+        name: node.name.clone(),
+        address: node.address,
+        port: node.port,
+        state,
+        why,
+        facts,
+    }
+}
+
+/// Looks at this node over its socket. The session stays open for whoever acts next.
+pub fn observe_local(config: &Config, node: &Node, deadline: Deadline) -> (NodeView, Option<Contact>) {
+    observe(node, &local_target(config, node), deadline)
+}
+
+/// Looks at another node over TCP.
+pub fn observe_peer(config: &Config, node: &Node, deadline: Deadline) -> (NodeView, Option<Contact>) {
+    observe(node, &peer_target(config, node), deadline)
+}
+
+/// Looks at all other nodes at the same time, each for at most `peer_timeout`.
+pub fn observe_peers(config: &Config, local: &Node, peer_timeout: Duration) -> Vec<NodeView> {
+    let deadline = Deadline::after(peer_timeout);
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = config
+            .peers(local)
+            .into_iter()
+            .map(|peer| (peer, scope.spawn(move || observe_peer(config, peer, deadline).0)))
+            .collect();
+        looks
+            .into_iter()
+            .map(|(peer, look)| look.join().unwrap_or_else(|_| view_of(peer, Err(unreadable(peer)))))
+            .collect()
+    })
+}
+
+fn unreadable(peer: &Node) -> ServerError {
+    ServerError::Lost {
+        endpoint: peer.name.clone(),
+        detail: "its answer could not be read".into(),
+    }
+}
+
+fn observe(node: &Node, target: &Target, deadline: Deadline) -> (NodeView, Option<Contact>) {
+    let mut contact = match Contact::open(target, deadline) {
+        Ok(contact) => contact,
+        Err(error) => return (view_of(node, Err(error)), None),
+    };
+    match contact.facts(deadline) {
+        Ok(mut facts) => {
+            // Hangs while the binary log's disk is full; the rest of the view is worth having then.
+            facts.binlog_end = contact.binlog_end(deadline).unwrap_or_default();
+            (view_of(node, Ok(facts)), Some(contact))
+        }
+        Err(error) => (view_of(node, Err(error)), None),
+    }
+}

@@ -1,0 +1,245 @@
+//! Closing a server: the ladder.
+//!
+//! One session sets `read_only` with a `lock_wait_timeout` of its own, because a client that gives
+//! up does not cancel the statement: it stays queued and flips the variable later. While it waits no
+//! new write can start. A second session meanwhile disconnects application sessions until the
+//! first one returns.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::config::Disconnect;
+use crate::deadline::{Deadline, Pauses};
+use crate::ledger::tables::whole_seconds;
+use crate::node::Contact;
+use crate::server::connection::{Row, ServerError, Target};
+
+/// A setter that needs no more than this met nobody in its way.
+const UNDISTURBED: Duration = Duration::from_millis(40);
+
+/// How a server is to be closed.
+#[derive(Debug, Clone)]
+pub struct Ladder<'a> {
+    /// Where it is.
+    pub target: &'a Target,
+    /// Accounts whose sessions stay.
+    pub exempt_users: &'a [String],
+    /// Which sessions may be disconnected.
+    pub disconnect: Disconnect,
+    /// When to give up.
+    pub deadline: Deadline,
+}
+
+/// What closing took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// It was closed before.
+    pub already: bool,
+    /// Sessions that were disconnected, by number, user and host.
+    pub disconnected: Vec<String>,
+}
+
+/// Closes the server and reads it back.
+///
+/// Errors: the server's own; [`ServerError::Silent`] if the deadline passed first. Then the setter has
+/// been killed if the server still listened to us, and may otherwise take effect later, which closes.
+pub fn close(ladder: &Ladder<'_>) -> Result<Closed, ServerError> {
+    let mut setter = Contact::open(ladder.target, ladder.deadline)?;
+    if is_closed(&mut setter, ladder.deadline)? {
+        return Ok(Closed {
+            already: true,
+            ..Closed::default()
+        });
+    }
+    let closing = format!(
+        "SET SESSION lock_wait_timeout = {}; {}",
+        whole_seconds(ladder.deadline.remaining()),
+        setter.dialect.close()
+    );
+    setter.session.send(&closing)?;
+    let disconnected = match wait_for(&mut setter, ladder.deadline.at_most(UNDISTURBED)) {
+        Some(answer) => {
+            answer?;
+            Vec::new()
+        }
+        None => clear_the_way(ladder, &mut setter)?,
+    };
+    if !is_closed(&mut setter, ladder.deadline)? {
+        return Err(ServerError::Lost {
+            endpoint: ladder.target.endpoint.to_string(),
+            detail: "closed, and open again when read back: somebody else opens it".into(),
+        });
+    }
+    Ok(Closed {
+        already: false,
+        disconnected,
+    })
+}
+
+/// Whether the server refuses application writes as far as its version can.
+pub fn is_closed(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
+    let sql = if contact.dialect.has_super_read_only() {
+        "SELECT @@global.read_only AND @@global.super_read_only"
+    } else {
+        "SELECT @@global.read_only"
+    };
+    let rows = contact.session.rows(sql, deadline)?;
+    Ok(rows.first().and_then(|row| row.at(0)) == Some("1"))
+}
+
+type Finished = Option<Result<(), ServerError>>;
+
+fn wait_for(setter: &mut Contact, deadline: Deadline) -> Finished {
+    let mut pauses = Pauses::up_to(Duration::from_millis(5));
+    loop {
+        if let Some(answer) = setter.session.poll() {
+            return Some(answer.map(drop));
+        }
+        if !pauses.wait(deadline) {
+            return None;
+        }
+    }
+}
+
+fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String>, ServerError> {
+    let mut helper = Contact::open(ladder.target, ladder.deadline)?;
+    let mut named = BTreeSet::new();
+    let mut rounds = 0_u32;
+    loop {
+        if ladder.disconnect == Disconnect::All {
+            let spared = Spared::new(ladder, [setter.session.connection_id(), helper.session.connection_id()]);
+            named.extend(disconnect(&mut helper, &spared, ladder.deadline)?);
+        }
+        rounds += 1;
+        if rounds == 3 {
+            release_semi_sync(&mut helper, ladder.deadline);
+        }
+        if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {
+            answer?;
+            return Ok(named.into_iter().collect());
+        }
+        if ladder.deadline.expired() {
+            let patience = Deadline::after(Duration::from_millis(200));
+            // Best effort: a setter that stays queued can only close the server later.
+            let _ = kill(&mut helper, setter.session.connection_id(), patience);
+            return Err(ServerError::Silent {
+                endpoint: ladder.target.endpoint.to_string(),
+                waited: Duration::ZERO,
+                doing: format!("closing; in the way: {}", in_the_way(&named)),
+            });
+        }
+    }
+}
+
+fn in_the_way(named: &BTreeSet<String>) -> String {
+    if named.is_empty() {
+        return "nothing that may be disconnected".into();
+    }
+    named.iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// Commits that wait for a replica's acknowledgement hold the setter up. Their clients are gone by
+/// now, so nobody is told "committed" when they finish.
+fn release_semi_sync(helper: &mut Contact, deadline: Deadline) {
+    for variable in ["rpl_semi_sync_master_enabled", "rpl_semi_sync_source_enabled"] {
+        // A server without the variable says 1193; there is nothing to release then.
+        let _ = helper.session.run(&format!("SET GLOBAL {variable} = 0"), deadline);
+    }
+}
+
+/// Sessions that are never disconnected.
+#[derive(Debug)]
+pub struct Spared<'a> {
+    own: [u32; 2],
+    own_user: &'a str,
+    exempt_users: &'a [String],
+}
+
+impl<'a> Spared<'a> {
+    /// The sessions with the numbers `own`, those of our own account and those of exempt accounts.
+    pub fn new(ladder: &'a Ladder<'_>, own: [u32; 2]) -> Self {
+        Self {
+            own,
+            own_user: &ladder.target.user,
+            exempt_users: ladder.exempt_users,
+        }
+    }
+
+    /// Whether `row` of the process list is an application's session.
+    ///
+    /// "system user" is the mark of replication threads on every server; killing one is accepted
+    /// and stops replication. The Command words are those of dump threads and of replication
+    /// threads on MySQL 5.6 and MariaDB.
+    fn is_application(&self, row: &Row) -> bool {
+        const NEVER: [&str; 7] = [
+            "Daemon",
+            "Binlog Dump",
+            "Binlog Dump GTID",
+            "Connect",
+            "Slave_IO",
+            "Slave_SQL",
+            "Slave_worker",
+        ];
+        let user = row.get("user").unwrap_or_default();
+        let id = row.get("id").and_then(|id| id.parse::<u32>().ok());
+        !(matches!(user, "system user" | "event_scheduler" | "")
+            || user == self.own_user
+            || self.exempt_users.iter().any(|exempt| exempt == user)
+            || NEVER.contains(&row.get("command").unwrap_or_default())
+            || id.is_none_or(|id| self.own.contains(&id)))
+    }
+}
+
+/// Disconnects every application session and names them.
+pub fn disconnect(helper: &mut Contact, spared: &Spared<'_>, deadline: Deadline) -> Result<Vec<String>, ServerError> {
+    let rows = helper.session.rows(helper.dialect.processes(), deadline)?;
+    let mut named = Vec::new();
+    for row in rows.iter().filter(|row| spared.is_application(row)) {
+        let Some(id) = row.get("id").and_then(|id| id.parse().ok()) else {
+            continue;
+        };
+        match kill(helper, id, deadline) {
+            Ok(()) => named.push(described(row)),
+            Err(ServerError::Answered { code: 1094, .. }) => {}
+            Err(error) if error.code().is_some() => {
+                log::warn!("cannot disconnect {}: {error}", described(row));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(named)
+}
+
+fn described(row: &Row) -> String {
+    let part = |name: &str| row.get(name).unwrap_or("?");
+    format!("{} {}@{}", part("id"), part("user"), part("host"))
+}
+
+/// Ends another session. Error 1094: it is gone already.
+pub fn kill(helper: &mut Contact, id: u32, deadline: Deadline) -> Result<(), ServerError> {
+    helper.session.run(&format!("KILL {id}"), deadline).map(drop)
+}
+
+/// Ends closing statements of ours that are still queued in the server; they would close it again
+/// right after it was opened.
+pub fn kill_queued_closers(helper: &mut Contact, own_user: &str, deadline: Deadline) -> Result<usize, ServerError> {
+    let own_id = helper.session.connection_id();
+    let rows = helper.session.rows(helper.dialect.processes(), deadline)?;
+    let mut killed = 0;
+    for row in &rows {
+        let info = row.get("info").unwrap_or_default().to_ascii_lowercase();
+        let id = row.get("id").and_then(|id| id.parse::<u32>().ok());
+        let closes = info.contains("set global read_only = 1") || info.contains("set global super_read_only = 1");
+        if let (true, Some(user), Some(id)) = (closes, row.get("user"), id)
+            && user == own_user
+            && id != own_id
+        {
+            match kill(helper, id, deadline) {
+                Ok(()) => killed += 1,
+                Err(ServerError::Answered { code: 1094, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(killed)
+}

@@ -1,0 +1,451 @@
+//! One session with one server, in which no call can outlast its deadline.
+//!
+//! The `mysql` crate bounds single reads and writes, but neither `connect()` on a Unix socket whose
+//! backlog is full (a frozen server after about 80 attempts) nor a whole call. So the connection
+//! lives in a thread of its own: a caller waits for the answer as long as it can afford and then
+//! walks away. The abandoned thread ends with its own read timeout, or with the process.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, OptsBuilder};
+use thiserror::Error;
+
+use crate::config::Secret;
+use crate::deadline::Deadline;
+
+/// After this long an abandoned connection thread gives up by itself.
+const LONGEST_READ: Duration = Duration::from_secs(120);
+
+/// Enough for every answer we ask for, and it spares the crate's question for the server's limit.
+const LARGEST_PACKET: usize = 16 * 1024 * 1024;
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Unix socket on this host.
+    Socket(PathBuf),
+    /// A TCP address of another host.
+    Tcp(IpAddr, u16),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address @ IpAddr::V6(_), port) => write!(f, "[{address}]:{port}"),
+            Self::Tcp(address, port) => write!(f, "{address}:{port}"),
+        }
+    }
+}
+
+/// Who asks whom.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Where the server listens.
+    pub endpoint: Endpoint,
+    /// The account's user name.
+    pub user: String,
+    /// Its password; none for socket authentication.
+    pub password: Option<Secret>,
+}
+
+/// Why a call to a server has no answer that we can use.
+#[derive(Debug, Clone, Error, PartialEq, Eq)]
+pub enum ServerError {
+    /// The host answered that nobody listens there: the server is down.
+    #[error("{endpoint}: nobody listens ({detail})")]
+    NotListening {
+        /// Where we tried.
+        endpoint: String,
+        /// The system's word.
+        detail: String,
+    },
+    /// No answer in time: frozen, partitioned or powered off.
+    #[error("{endpoint}: no answer within {waited:?} ({doing})")]
+    Silent {
+        /// Where we tried.
+        endpoint: String,
+        /// How long we waited.
+        waited: Duration,
+        /// What we were doing.
+        doing: String,
+    },
+    /// The server answered with an error: it is alive.
+    #[error("{endpoint}: error {code} ({state}): {message}")]
+    Answered {
+        /// Which server.
+        endpoint: String,
+        /// MySQL's error number.
+        code: u16,
+        /// SQLSTATE.
+        state: String,
+        /// The server's own words.
+        message: String,
+    },
+    /// The connection ended in the middle of a call, so its effect is unknown.
+    #[error("{endpoint}: the connection ended ({detail})")]
+    Lost {
+        /// Which server.
+        endpoint: String,
+        /// What the library said.
+        detail: String,
+    },
+}
+
+impl ServerError {
+    /// MySQL's error number, where the server itself answered.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Answered { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+/// One row: column names shared with its result set, values as text, NULL as `None`.
+#[derive(Debug, Clone)]
+pub struct Row {
+    names: Arc<[String]>,
+    values: Vec<Option<String>>,
+}
+
+impl Row {
+    /// The value in the first column that is called `name`, in whichever case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.names.iter().position(|n| n.eq_ignore_ascii_case(name))?;
+        self.values.get(at)?.as_deref()
+    }
+
+    /// The value at a place, counted from zero.
+    pub fn at(&self, index: usize) -> Option<&str> {
+        self.values.get(index)?.as_deref()
+    }
+
+    /// Name and value of each column, in the server's order.
+    pub fn columns(&self) -> impl Iterator<Item = (String, Option<String>)> + '_ {
+        self.names.iter().cloned().zip(self.values.iter().cloned())
+    }
+}
+
+/// What one statement gave back.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Its rows; empty for a statement that has none.
+    pub rows: Vec<Row>,
+    /// Rows changed, for INSERT, UPDATE and DELETE.
+    pub affected: u64,
+}
+
+type Reply = Result<Vec<Answer>, ServerError>;
+
+/// A session with one server.
+#[derive(Debug)]
+pub struct Session {
+    endpoint: String,
+    requests: Sender<String>,
+    replies: Receiver<Reply>,
+    connection_id: u32,
+    broken: bool,
+}
+
+impl Session {
+    /// Connects and authenticates before `deadline`.
+    pub fn connect(target: &Target, deadline: Deadline) -> Result<Self, ServerError> {
+        let endpoint = target.endpoint.to_string();
+        let (requests, request_queue) = mpsc::channel::<String>();
+        let (reply_queue, replies) = mpsc::channel::<Reply>();
+        let (greeting, greeted) = mpsc::channel::<Result<u32, ServerError>>();
+        let waited = deadline.remaining();
+        let options = options(target, waited);
+        let name = endpoint.clone();
+        std::thread::Builder::new()
+            .name("server".into())
+            .spawn(move || converse(options, &name, &greeting, &request_queue, &reply_queue))
+            .map_err(|error| ServerError::Lost {
+                endpoint: endpoint.clone(),
+                detail: format!("no thread for the connection: {error}"),
+            })?;
+        match greeted.recv_timeout(waited) {
+            Ok(Ok(connection_id)) => Ok(Self {
+                endpoint,
+                requests,
+                replies,
+                connection_id,
+                broken: false,
+            }),
+            Ok(Err(error)) => Err(error),
+            Err(RecvTimeoutError::Timeout) => Err(ServerError::Silent {
+                endpoint,
+                waited,
+                doing: "connecting".into(),
+            }),
+            Err(RecvTimeoutError::Disconnected) => Err(gave_up(&endpoint)),
+        }
+    }
+
+    /// The server's number for this session, as in its process list.
+    pub fn connection_id(&self) -> u32 {
+        self.connection_id
+    }
+
+    /// Runs one statement, or several joined by `;`, in one round trip; an answer for each.
+    ///
+    /// After [`ServerError::Silent`] or [`ServerError::Lost`] the session is of no further use: the
+    /// statement may still be queued on the server.
+    pub fn run(&mut self, sql: &str, deadline: Deadline) -> Result<Vec<Answer>, ServerError> {
+        self.send(sql)?;
+        self.receive(sql, deadline)
+    }
+
+    /// Runs one statement and gives its rows.
+    pub fn rows(&mut self, sql: &str, deadline: Deadline) -> Result<Vec<Row>, ServerError> {
+        let mut answers = self.run(sql, deadline)?;
+        Ok(answers.pop().map(|answer| answer.rows).unwrap_or_default())
+    }
+
+    /// Sends a statement without waiting for it.
+    pub fn send(&mut self, sql: &str) -> Result<(), ServerError> {
+        if self.broken || self.requests.send(sql.to_owned()).is_err() {
+            self.broken = true;
+            return Err(gave_up(&self.endpoint));
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer to the statement sent last.
+    pub fn receive(&mut self, doing: &str, deadline: Deadline) -> Result<Vec<Answer>, ServerError> {
+        let waited = deadline.remaining();
+        match self.replies.recv_timeout(waited) {
+            Ok(reply) => self.note(reply),
+            Err(RecvTimeoutError::Timeout) => {
+                self.broken = true;
+                Err(ServerError::Silent {
+                    endpoint: self.endpoint.clone(),
+                    waited,
+                    doing: shortened(doing),
+                })
+            }
+            Err(RecvTimeoutError::Disconnected) => self.note(Err(gave_up(&self.endpoint))),
+        }
+    }
+
+    /// The answer to the statement sent last, if it is there already.
+    pub fn poll(&mut self) -> Option<Result<Vec<Answer>, ServerError>> {
+        match self.replies.try_recv() {
+            Ok(reply) => Some(self.note(reply)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(self.note(Err(gave_up(&self.endpoint)))),
+        }
+    }
+
+    fn note(&mut self, reply: Reply) -> Reply {
+        if matches!(
+            reply,
+            Err(ServerError::Lost { .. } | ServerError::Silent { .. })
+        ) {
+            self.broken = true;
+        }
+        reply
+    }
+}
+
+fn gave_up(endpoint: &str) -> ServerError {
+    ServerError::Lost {
+        endpoint: endpoint.to_owned(),
+        detail: "the session has ended".into(),
+    }
+}
+
+/// A statement short enough for a message, and never one that carries a password.
+fn shortened(sql: &str) -> String {
+    let masked = crate::server::dialect::masked(sql);
+    let mut text: String = masked.chars().take(80).collect();
+    if masked.chars().count() > 80 {
+        text.push('…');
+    }
+    text
+}
+
+fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
+    let builder = OptsBuilder::new()
+        .user(Some(target.user.clone()))
+        .pass(target.password.as_ref().map(|p| p.expose().to_owned()))
+        .prefer_socket(false)
+        .max_allowed_packet(Some(LARGEST_PACKET))
+        .read_timeout(Some(LONGEST_READ))
+        .write_timeout(Some(LONGEST_READ));
+    match &target.endpoint {
+        Endpoint::Socket(path) => builder.socket(Some(path.to_string_lossy().into_owned())),
+        Endpoint::Tcp(address, port) => builder
+            .ip_or_hostname(Some(address.to_string()))
+            .tcp_port(*port)
+            .tcp_connect_timeout(Some(connect_timeout.max(Duration::from_millis(1)))),
+    }
+}
+
+fn converse(
+    options: OptsBuilder,
+    endpoint: &str,
+    greeting: &Sender<Result<u32, ServerError>>,
+    requests: &Receiver<String>,
+    replies: &Sender<Reply>,
+) {
+    let mut connection = match Conn::new(options) {
+        Ok(connection) => connection,
+        Err(error) => {
+            // A caller that has walked away does not want the error either.
+            let _ = greeting.send(Err(classify(endpoint, &error)));
+            return;
+        }
+    };
+    if greeting.send(Ok(connection.connection_id())).is_err() {
+        return;
+    }
+    while let Ok(sql) = requests.recv() {
+        let reply = answers(&mut connection, &sql).map_err(|error| classify(endpoint, &error));
+        if replies.send(reply).is_err() {
+            return;
+        }
+    }
+}
+
+fn answers(connection: &mut Conn, sql: &str) -> mysql::Result<Vec<Answer>> {
+    let mut result = connection.query_iter(sql)?;
+    let mut answers = Vec::new();
+    while let Some(set) = result.iter() {
+        let names: Arc<[String]> = set
+            .columns()
+            .as_ref()
+            .iter()
+            .map(|column| column.name_str().into_owned())
+            .collect();
+        let affected = set.affected_rows();
+        let mut rows = Vec::new();
+        for row in set {
+            rows.push(Row {
+                names: Arc::clone(&names),
+                values: row?.unwrap().into_iter().map(text).collect(),
+            });
+        }
+        answers.push(Answer { rows, affected });
+    }
+    Ok(answers)
+}
+
+fn text(value: mysql::Value) -> Option<String> {
+    match value {
+        mysql::Value::NULL => None,
+        mysql::Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        other => Some(other.as_sql(true)),
+    }
+}
+
+fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
+    use std::io::ErrorKind;
+    let kind = match error {
+        mysql::Error::MySqlError(said) => {
+            return ServerError::Answered {
+                endpoint: endpoint.to_owned(),
+                code: said.code,
+                state: said.state.clone(),
+                message: said.message.clone(),
+            };
+        }
+        mysql::Error::IoError(io) => io.kind(),
+        mysql::Error::DriverError(mysql::DriverError::CouldNotConnect(Some((_, _, kind)))) => *kind,
+        mysql::Error::DriverError(
+            mysql::DriverError::ConnectTimeout | mysql::DriverError::Timeout,
+        ) => ErrorKind::TimedOut,
+        _ => ErrorKind::Other,
+    };
+    let detail = error.to_string();
+    match kind {
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => ServerError::NotListening {
+            endpoint: endpoint.to_owned(),
+            detail,
+        },
+        ErrorKind::TimedOut
+        | ErrorKind::WouldBlock
+        | ErrorKind::HostUnreachable
+        | ErrorKind::NetworkUnreachable => ServerError::Silent {
+            endpoint: endpoint.to_owned(),
+            waited: Duration::ZERO,
+            doing: detail,
+        },
+        _ => ServerError::Lost {
+            endpoint: endpoint.to_owned(),
+            detail,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+
+    fn target(endpoint: Endpoint) -> Target {
+        Target {
+            endpoint,
+            user: "keepalived".into(),
+            password: None,
+        }
+    }
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_millis(300))
+    }
+
+    #[test]
+    fn a_missing_socket_is_not_listening() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("none.sock");
+        let error = Session::connect(&target(Endpoint::Socket(path)), soon()).expect_err("error");
+        assert!(matches!(error, ServerError::NotListening { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_stale_socket_is_not_listening() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("stale.sock");
+        drop(UnixListener::bind(&path).expect("bind"));
+        let error = Session::connect(&target(Endpoint::Socket(path)), soon()).expect_err("error");
+        assert!(matches!(error, ServerError::NotListening { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_server_that_accepts_and_never_speaks_is_silent() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let endpoint = Endpoint::Tcp("127.0.0.1".parse().expect("address"), port);
+        let started = std::time::Instant::now();
+        let error = Session::connect(&target(endpoint), soon()).expect_err("error");
+        assert!(matches!(error, ServerError::Silent { .. }), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_server_that_speaks_garbage_is_lost_not_a_crash() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().expect("accept");
+            let _ = peer.write_all(b"\xff\xff\x00\x00HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = peer.read(&mut [0; 64]);
+        });
+        let endpoint = Endpoint::Tcp("127.0.0.1".parse().expect("address"), port);
+        let error = Session::connect(&target(endpoint), soon()).expect_err("error");
+        assert!(
+            matches!(error, ServerError::Lost { .. } | ServerError::Silent { .. }),
+            "{error}"
+        );
+    }
+}

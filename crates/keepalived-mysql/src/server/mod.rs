@@ -1,0 +1,6 @@
+//! One MySQL or MariaDB server: every call bounded in time, every dialect in one table.
+
+pub mod access;
+pub mod connection;
+pub mod dialect;
+pub mod status;
