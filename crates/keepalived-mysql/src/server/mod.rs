@@ -1,0 +1,3 @@
+//! One MySQL or MariaDB server, as its own answers describe it.
+
+pub mod status;
