@@ -91,6 +91,7 @@ impl Contact {
             read_only: truth(row.get("read_only")),
             super_read_only: row.get("super_read_only").map(|v| truth(Some(v))),
             log_bin: truth(row.get("log_bin")),
+            binlog_base: row.get("binlog_base").map(str::to_owned),
             log_updates: truth(row.get("log_updates")),
             now: row.get("now").unwrap_or_default().to_owned(),
             sync_binlog: number("sync_binlog"),

@@ -76,6 +76,8 @@ pub struct Facts {
     pub super_read_only: Option<bool>,
     /// `log_bin`.
     pub log_bin: bool,
+    /// Path and first part of the name of the binary log's files, where it is on.
+    pub binlog_base: Option<String>,
     /// Whether what is applied also goes into the own binary log.
     pub log_updates: bool,
     /// The server's clock.

@@ -1,0 +1,313 @@
+//! Waiting until everything that was received is applied.
+
+use std::time::{Duration, Instant};
+
+use crate::act::failure::Failure;
+use crate::act::here::Here;
+use crate::act::servers::{SHORT, disconnect_applications};
+use crate::config::OnApplyTimeout;
+use crate::deadline::{Deadline, Pauses};
+use crate::decide::rule::{Refusal, Rule};
+use crate::ledger::record::Coordinates;
+use crate::node::Contact;
+use crate::replication::evidence::{Drain, LastTransaction, drained};
+use crate::replication::gtid::MariadbPosition;
+use crate::replication::replica::{Receiver, ReplicaStatus};
+use crate::server::connection::ServerError;
+use crate::server::status::{StatusRow, parse_replica_status};
+use crate::view::{NodeView, State};
+
+/// An applier that stands still for this long with the receiver stopped has nothing left to apply.
+const STILL: Duration = Duration::from_millis(500);
+
+/// Less than this unapplied is gone in a moment; a busy open source never lets it become nothing.
+const NEARLY: u64 = 256 * 1024;
+
+/// What a look at a channel shows.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// The channel.
+    pub status: ReplicaStatus,
+    /// MariaDB's `@@gtid_slave_pos`, read after the status.
+    pub slave_pos: Option<MariadbPosition>,
+    /// Whether all parallel workers idle, or there are none.
+    workers_idle: bool,
+}
+
+/// Reads one channel.
+pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<Look, ServerError> {
+    let lost = |detail: String| ServerError::Lost {
+        endpoint: "the local server".into(),
+        detail,
+    };
+    let mariadb = contact.dialect.product == crate::server::dialect::Product::MariaDb;
+    let position = if mariadb { "@@global.gtid_slave_pos" } else { "NULL" };
+    // The order matters: a position read before the status could be behind it.
+    let sql = format!(
+        "{}; SELECT {position}; SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+         WHERE USER = 'system user' AND (COMMAND LIKE '%worker' OR STATE LIKE '%orker%') \
+         AND STATE NOT LIKE 'Waiting for work%' AND STATE NOT LIKE 'Waiting for an event from Coordinator%'",
+        contact.dialect.replica_status()
+    );
+    let answers = contact.session.run(&sql, deadline)?;
+    let mut found = None;
+    for row in answers.first().map(|answer| answer.rows.as_slice()).unwrap_or_default() {
+        let status = parse_replica_status(&StatusRow::from_iter(row.columns())).map_err(|e| lost(e.to_string()))?;
+        if status.channel == channel {
+            found = Some(status);
+        }
+    }
+    let cell = |index: usize| answers.get(index).and_then(|a| a.rows.first()).and_then(|row| row.at(0));
+    Ok(Look {
+        status: found.ok_or_else(|| lost(format!("the replication channel '{channel}' is gone")))?,
+        slave_pos: cell(1).map(str::parse).transpose().map_err(|e: crate::replication::gtid::GtidError| lost(e.to_string()))?,
+        workers_idle: cell(2) == Some("0"),
+    })
+}
+
+/// Starts an applier that somebody stopped without an error, while the receiver still runs.
+///
+/// On MariaDB with GTID the start of a thread purges the relay logs if the other one is stopped too,
+/// with everything received and not applied in them (tried on 10.11: five received transactions
+/// gone), so then it is refused.
+pub fn start_applier(contact: &mut Contact, seen: &Look) -> Result<(), Failure> {
+    if seen.status.applier_running {
+        return Ok(());
+    }
+    let nothing_left = seen.status.received == seen.status.applied;
+    if seen.status.receiver == Receiver::Stopped && !nothing_left {
+        return Err(Failure::Refused(Refusal::new(
+            Rule::BrokenApplier,
+            "both replication threads are stopped with transactions received and not applied; starting them could throw those away",
+            "start the receiver first if the source lives, or keep the relay logs and apply them by hand",
+        )));
+    }
+    if nothing_left {
+        return Ok(());
+    }
+    let sql = contact.dialect.start_applier(&seen.status.channel);
+    contact
+        .session
+        .run(&sql, Deadline::after(SHORT))
+        .map(drop)
+        .map_err(|error| Failure::server("starting the applier", &error))
+}
+
+/// Waits for the applier: its progress, its blockers, its patience.
+struct Waiting<'a> {
+    here: &'a Here,
+    contact: &'a mut Contact,
+    channel: &'a str,
+    patience: Deadline,
+    last_progress: Instant,
+    blockers_gone: bool,
+    alerted: bool,
+    before: Option<Look>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(here: &'a Here, contact: &'a mut Contact, channel: &'a str) -> Self {
+        Self {
+            here,
+            contact,
+            channel,
+            patience: Deadline::after(here.config.promote.apply_timeout),
+            last_progress: Instant::now(),
+            blockers_gone: false,
+            alerted: false,
+            before: None,
+        }
+    }
+
+    /// Looks until `enough` is content. It gets the look, the one before, and for how long nothing
+    /// has moved.
+    fn until(&mut self, mut enough: impl FnMut(&Look, Option<&Look>, Duration) -> Result<Option<String>, Failure>) -> Result<String, Failure> {
+        let mut pauses = Pauses::up_to(Duration::from_millis(50));
+        loop {
+            let now = look(self.contact, self.channel, Deadline::after(SHORT))
+                .map_err(|error| Failure::server("looking at replication", &error))?;
+            let moved = self.before.as_ref().is_none_or(|before| {
+                before.status.applied != now.status.applied || before.slave_pos != now.slave_pos
+            });
+            if moved {
+                self.last_progress = Instant::now();
+            }
+            if let Some(note) = enough(&now, self.before.as_ref(), self.last_progress.elapsed())? {
+                return Ok(note);
+            }
+            self.unblock(&now)?;
+            if let Some(note) = self.out_of_patience(&now)? {
+                return Ok(note);
+            }
+            self.before = Some(now);
+            if !self.here.still_wanted() {
+                return Err(Failure::Superseded);
+            }
+            if crate::sys::terminated() {
+                return Err(Failure::Terminated);
+            }
+            pauses.wait(Deadline::after(SHORT));
+        }
+    }
+
+    /// An applier that makes no progress although there is something to apply may wait for a
+    /// session's lock: a backup, FLUSH TABLES WITH READ LOCK, LOCK TABLES.
+    fn unblock(&mut self, now: &Look) -> Result<(), Failure> {
+        let stuck = self.last_progress.elapsed() >= self.here.config.promote.blocker_grace;
+        let waits_for_lock = now.status.applier_state.contains("lock") || now.status.applier_state.contains("Lock");
+        if self.blockers_gone || !stuck || !waits_for_lock {
+            return Ok(());
+        }
+        self.blockers_gone = true;
+        log::warn!("the applier has waited for a lock: {}", now.status.applier_state);
+        disconnect_applications(self.here, &self.here.node)
+            .map(drop)
+            .map_err(|error| Failure::server("disconnecting whoever blocks the applier", &error))
+    }
+
+    fn out_of_patience(&mut self, now: &Look) -> Result<Option<String>, Failure> {
+        if !self.patience.expired() {
+            return Ok(None);
+        }
+        let left = now
+            .status
+            .received
+            .as_ref()
+            .zip(now.status.applied.as_ref())
+            .and_then(|(received, applied)| received.bytes_since(applied));
+        let state = format!(
+            "after {:?} not everything received is applied ({} bytes left, the applier says {:?})",
+            self.here.config.promote.apply_timeout,
+            left.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string()),
+            now.status.applier_state
+        );
+        match self.here.config.promote.on_apply_timeout {
+            OnApplyTimeout::Wait => {
+                if !self.alerted {
+                    log::error!("{state}; still waiting (on_apply_timeout = \"wait\")");
+                    self.alerted = true;
+                }
+                Ok(None)
+            }
+            OnApplyTimeout::Promote => {
+                log::error!("{state}; going on without it (on_apply_timeout = \"promote\")");
+                Ok(Some(format!("FORCED: {state}")))
+            }
+            OnApplyTimeout::Refuse => Err(Failure::Refused(Refusal::new(
+                Rule::Drain,
+                state,
+                "wait for the applier, or set [promote] on_apply_timeout",
+            ))),
+        }
+    }
+}
+
+/// Waits until nearly everything received is applied, while the source may go on sending.
+pub fn nearly_applied(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
+    let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| Failure::server("looking at replication", &e))?;
+    start_applier(contact, &seen)?;
+    Waiting::new(here, contact, channel).until(|now, _, _| {
+        if let Some(error) = &now.status.applier_error {
+            return Err(broken(error));
+        }
+        let (Some(received), Some(applied)) = (&now.status.received, &now.status.applied) else {
+            return Ok(Some("nothing was ever received".into()));
+        };
+        let left = received.bytes_since(applied);
+        Ok((received <= applied || left.is_some_and(|bytes| bytes <= NEARLY))
+            .then(|| format!("{} bytes left", left.unwrap_or(0))))
+    })
+}
+
+fn broken(error: &crate::replication::replica::ReplicationError) -> Failure {
+    Failure::Refused(Refusal::new(
+        Rule::BrokenApplier,
+        format!("replication stopped with {error}"),
+        "mend the replica; until then what it received cannot be applied and would be lost",
+    ))
+}
+
+/// Waits until everything up to `end`, where the closed `source`'s history ends, is received and applied.
+pub fn caught_up(here: &Here, contact: &mut Contact, channel: &str, end: &Coordinates, source: impl Fn() -> NodeView) -> Result<String, Failure> {
+    let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| Failure::server("looking at replication", &e))?;
+    start_applier(contact, &seen)?;
+    if seen.status.receiver == Receiver::Stopped {
+        let sql = contact.dialect.start_receiver(channel);
+        contact
+            .session
+            .run(&sql, Deadline::after(SHORT))
+            .map_err(|error| Failure::server("starting the receiver", &error))?;
+    }
+    let mut asked = Instant::now();
+    Waiting::new(here, contact, channel).until(|now, _, _| {
+        if let Some(error) = &now.status.applier_error {
+            return Err(broken(error));
+        }
+        if covers(now, end) {
+            return Ok(Some("everything the source has is applied".into()));
+        }
+        if asked.elapsed() > Duration::from_millis(250) && now.status.receiver != Receiver::Running {
+            asked = Instant::now();
+            let view = source();
+            if !matches!(view.state, State::Open | State::Closed) {
+                return Err(Failure::Changed(format!("{} went away while its last transactions were fetched: {}", view.name, view.why)));
+            }
+        }
+        Ok(None)
+    })
+}
+
+/// Whether what is applied reaches `end`.
+fn covers(now: &Look, end: &Coordinates) -> bool {
+    let by_gtid = now.status.positioning != crate::replication::replica::Positioning::FileAndOffset;
+    if by_gtid {
+        if let (Some(here), Some(there)) = (&now.slave_pos, &end.mariadb) {
+            return here.covers(there);
+        }
+        if let (Some(here), Some(there)) = (&now.status.executed_mysql, &end.mysql) {
+            return here.contains(there);
+        }
+    }
+    match (&now.status.applied, &end.position) {
+        (Some(here), Some(there)) => here >= there,
+        _ => false,
+    }
+}
+
+/// Stops the receiver and sees to it that it has stopped.
+pub fn stop_receiver(contact: &mut Contact, channel: &str) -> Result<String, Failure> {
+    let failed = |error: &ServerError| Failure::server("stopping the receiver", error);
+    let sql = contact.dialect.stop_receiver(channel);
+    contact.session.run(&sql, Deadline::after(SHORT)).map_err(|e| failed(&e))?;
+    let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| failed(&e))?;
+    if seen.status.receiver == Receiver::Stopped {
+        Ok(String::new())
+    } else {
+        Err(Failure::Failed("the receiver runs on although it was stopped".into()))
+    }
+}
+
+/// Proves that everything received is applied. Returns the last look.
+pub fn prove_applied(here: &Here, contact: &mut Contact, channel: &str) -> Result<(Look, String), Failure> {
+    let mut last = None;
+    let note = Waiting::new(here, contact, channel).until(|now, before, still| {
+        last = Some(now.clone());
+        let sign = LastTransaction::MayBePartial {
+            workers_idle: now.workers_idle,
+        };
+        match drained(&now.status, before.map(|look| &look.status), now.slave_pos.as_ref(), sign) {
+            Drain::Complete => Ok(Some("everything received is applied".into())),
+            Drain::PartialTail { what, .. } if still >= STILL => {
+                Ok(Some(format!("the source died while sending; what came whole is applied ({what})")))
+            }
+            Drain::PartialTail { .. } | Drain::Pending { .. } => Ok(None),
+            Drain::Impossible { why } => Err(Failure::Refused(Refusal::new(
+                Rule::BrokenApplier,
+                why,
+                "mend the replica; until then what it received cannot be applied and would be lost",
+            ))),
+        }
+    })?;
+    let look = last.ok_or_else(|| Failure::Failed("replication was never looked at".into()))?;
+    Ok((look, note))
+}

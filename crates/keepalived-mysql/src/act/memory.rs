@@ -1,0 +1,412 @@
+//! What this node remembers between two runs of its programs.
+//!
+//! `state_dir` keeps what must survive a reboot: the highest epoch seen, whom we followed, whether
+//! we diverged. `run_dir` keeps what a reboot rightly forgets.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::act::here::Here;
+use crate::decide::health::PeerBrief;
+use crate::decide::rule::Refusal;
+use crate::decide::{FencedMark, Memory};
+use crate::epoch::Epoch;
+use crate::ledger::files::{Durability, FileError, ReadOutcome};
+use crate::role::{Intent, Role};
+use crate::sys::{Birth, boottime_now};
+use crate::view::{Facts, NodeView, State};
+
+const LASTING: &str = "memory";
+const SYNC: &str = "sync";
+const BOOT: &str = "boot";
+const OPENED: &str = "opened";
+const FENCED: &str = "fenced";
+const BASELINE: &str = "baseline";
+const REFUSED: &str = "refused";
+const PEERS: &str = "peers";
+const CONTRADICTION: &str = "contradiction";
+const BINLOG_BASE: &str = "binlog-base";
+const HELD: &str = "held";
+
+/// The part of the memory that survives a reboot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Lasting {
+    highest_epoch: Epoch,
+    followed_epoch: Epoch,
+    diverged: Option<String>,
+}
+
+/// A moment of this boot.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Moment {
+    boot_id: String,
+    at: Duration,
+}
+
+/// The epochs that were there when keepalived said MASTER.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Baseline {
+    birth: Birth,
+    fence: Epoch,
+}
+
+/// A refused promotion, and when it is worth another look.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    boot_id: String,
+    attempts: u32,
+    next_at: Duration,
+}
+
+/// Recent looks at the peers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Briefs {
+    boot_id: String,
+    at: Duration,
+    peers: Vec<PeerBrief>,
+}
+
+/// A contradiction between the recorded role and what the host shows, seen by one check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Contradiction {
+    role: Role,
+    against: Option<Intent>,
+    check: Birth,
+}
+
+impl Here {
+    fn recall<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        match self.run.read(name) {
+            ReadOutcome::Ok(value) => Some(value),
+            ReadOutcome::Missing => None,
+            ReadOutcome::Unreadable { why, .. } => {
+                log::warn!("{name} in the run folder is unreadable and was set aside: {why}");
+                None
+            }
+        }
+    }
+
+    fn note<T: Serialize>(&self, name: &str, value: &T) {
+        if let Err(error) = self.run.write_atomic(name, value) {
+            log::warn!("cannot write {name} into the run folder: {error}");
+        }
+    }
+
+    fn lasting(&self) -> Lasting {
+        match self.state.read(LASTING) {
+            ReadOutcome::Ok(value) => value,
+            ReadOutcome::Missing => Lasting::default(),
+            ReadOutcome::Unreadable { why, .. } => {
+                log::error!("the node's memory is unreadable and was set aside: {why}");
+                Lasting::default()
+            }
+        }
+    }
+
+    fn change_lasting(&self, change: impl FnOnce(&mut Lasting)) -> Result<(), FileError> {
+        let before = self.lasting();
+        let mut after = before.clone();
+        change(&mut after);
+        if before == after {
+            return Ok(());
+        }
+        self.state.write_atomic(LASTING, &after, Durability::Fsync)
+    }
+
+    /// Everything that `decide` may know of the past.
+    pub fn memory(&self) -> Memory {
+        let lasting = self.lasting();
+        Memory {
+            highest_epoch: lasting.highest_epoch,
+            followed_epoch: lasting.followed_epoch,
+            diverged: lasting.diverged,
+            in_sync_age: self.age(SYNC),
+            opened_in_this_boot: self.age(OPENED).is_some(),
+            up_for: self.up_for(),
+            fenced: self.fenced_mark(),
+        }
+    }
+
+    /// How long ago a moment of this boot was noted.
+    fn age(&self, name: &str) -> Option<Duration> {
+        let moment: Moment = self.recall(name)?;
+        (moment.boot_id == self.boot_id).then(|| boottime_now().saturating_sub(moment.at))
+    }
+
+    fn note_moment(&self, name: &str) {
+        self.note(
+            name,
+            &Moment {
+                boot_id: self.boot_id.clone(),
+                at: boottime_now(),
+            },
+        );
+    }
+
+    /// How long ago the first program of this boot ran.
+    fn up_for(&self) -> Duration {
+        self.age(BOOT).unwrap_or_else(|| {
+            self.note_moment(BOOT);
+            Duration::ZERO
+        })
+    }
+
+    /// Remembers the highest epoch that stands anywhere in `nodes`, durably.
+    pub fn remember_epochs<'a>(&self, nodes: impl IntoIterator<Item = &'a NodeView>) {
+        let highest = nodes
+            .into_iter()
+            .filter_map(|node| node.facts.as_ref())
+            .map(Facts::highest_epoch)
+            .max()
+            .unwrap_or_default();
+        if let Err(error) = self.remember_epoch(&highest) {
+            log::warn!("cannot remember epoch {highest}: {error}");
+        }
+    }
+
+    /// Remembers one epoch, durably.
+    pub fn remember_epoch(&self, epoch: &Epoch) -> Result<(), FileError> {
+        self.change_lasting(|lasting| {
+            if *epoch > lasting.highest_epoch {
+                lasting.highest_epoch = epoch.clone();
+            }
+        })
+    }
+
+    /// This node is a verified replica of whoever serves under `epoch`, and has nothing of its own.
+    pub fn remember_following(&self, epoch: &Epoch) {
+        let written = self.change_lasting(|lasting| {
+            lasting.followed_epoch = epoch.clone();
+            lasting.highest_epoch = lasting.highest_epoch.clone().max(epoch.clone());
+            lasting.diverged = None;
+        });
+        if let Err(error) = written {
+            log::warn!("cannot remember whom this node follows: {error}");
+        }
+    }
+
+    /// This node holds transactions that the serving node does not have.
+    pub fn remember_diverged(&self, why: &str) {
+        let written = self.change_lasting(|lasting| lasting.diverged = Some(why.to_owned()));
+        if let Err(error) = written {
+            log::error!("cannot write down that this node has diverged ({why}): {error}");
+        }
+    }
+
+    /// This replica was just seen with everything applied.
+    pub fn note_in_sync(&self) {
+        self.note_moment(SYNC);
+    }
+
+    /// A node that is pointed at a new source is not in sync until it was seen so.
+    pub fn forget_in_sync(&self) {
+        self.run.remove(SYNC);
+    }
+
+    /// This node opened its server in this boot.
+    pub fn note_opened(&self) {
+        self.note_moment(OPENED);
+    }
+
+    /// keepalived took the role away.
+    pub fn forget_opened(&self) {
+        self.run.remove(OPENED);
+    }
+
+    /// The reason why a promotion was refused.
+    pub fn refused(&self) -> Option<Refused> {
+        self.recall(REFUSED)
+            .filter(|refused: &Refused| refused.boot_id == self.boot_id)
+    }
+
+    /// Keeps the reason of a refusal; the next look comes later each time, up to a minute.
+    pub fn note_refused(&self, refusal: &Refusal) {
+        let attempts = self
+            .refused()
+            .filter(|before| before.refusal.rule == refusal.rule)
+            .map_or(0, |before| before.attempts.saturating_add(1));
+        let pause = Duration::from_secs(1 << attempts.min(6)).min(Duration::from_secs(60));
+        self.note(
+            REFUSED,
+            &Refused {
+                refusal: refusal.clone(),
+                boot_id: self.boot_id.clone(),
+                attempts,
+                next_at: boottime_now() + pause,
+            },
+        );
+    }
+
+    /// The reason is gone.
+    pub fn forget_refused(&self) {
+        self.run.remove(REFUSED);
+    }
+
+    /// Keeps a recent look at the peers for the checks that follow.
+    pub fn note_peers(&self, peers: &[NodeView]) {
+        self.note(
+            PEERS,
+            &Briefs {
+                boot_id: self.boot_id.clone(),
+                at: boottime_now(),
+                peers: peers.iter().map(PeerBrief::of).collect(),
+            },
+        );
+    }
+
+    /// Looks at the peers that are no older than `longest`; none otherwise.
+    pub fn recent_peers(&self, longest: Duration) -> Vec<PeerBrief> {
+        self.recall(PEERS)
+            .filter(|briefs: &Briefs| {
+                briefs.boot_id == self.boot_id && boottime_now().saturating_sub(briefs.at) <= longest
+            })
+            .map(|briefs| briefs.peers)
+            .unwrap_or_default()
+    }
+
+    /// Keeps the fence row as it was when keepalived said MASTER; whatever is raised above it later,
+    /// by another node, was raised against us.
+    pub fn note_baseline(&self, fence: &Epoch) {
+        let Some(intent) = self.basis.as_ref().filter(|intent| intent.role == Role::Master) else {
+            return;
+        };
+        let known: Option<Baseline> = self.recall(BASELINE);
+        if known.is_none_or(|known| known.birth != intent.birth) {
+            self.note(
+                BASELINE,
+                &Baseline {
+                    birth: intent.birth.clone(),
+                    fence: fence.clone(),
+                },
+            );
+        }
+    }
+
+    /// The mark of rule 14, as long as the keepalived runs that said MASTER.
+    fn fenced_mark(&self) -> Option<FencedMark> {
+        let mark: FencedMark = self.recall(FENCED)?;
+        if self.keepalived_pid() == Some(mark.keepalived_pid) {
+            return Some(mark);
+        }
+        self.run.remove(FENCED);
+        None
+    }
+
+    /// Looks whether another node raised the fence row against this one while it was MASTER.
+    pub fn update_fenced_mark(&self, me: &NodeView) {
+        let (Some(facts), Some(pid), Some(intent)) = (&me.facts, self.keepalived_pid(), &self.basis) else {
+            return;
+        };
+        let baseline: Option<Baseline> = self.recall(BASELINE);
+        let Some(baseline) = baseline.filter(|known| known.birth == intent.birth) else {
+            return;
+        };
+        let fence = &facts.fence.epoch;
+        let against_us = intent.role == Role::Master
+            && me.state == State::Closed
+            && fence.node != self.node.name
+            && *fence > baseline.fence.max(facts.own_epoch());
+        if against_us {
+            log::warn!("fenced by {} under epoch {fence} while keepalived says MASTER here", fence.node);
+            self.note(
+                FENCED,
+                &FencedMark {
+                    by: fence.clone(),
+                    keepalived_pid: pid,
+                },
+            );
+        }
+    }
+
+    /// The mark ends when the fencer has given up or no longer serves.
+    pub fn lift_fenced_mark(&self, peers: &[NodeView]) {
+        let Some(mark) = self.fenced_mark() else {
+            return;
+        };
+        let Some(fencer) = peers.iter().find(|peer| peer.name == mark.by.node) else {
+            return;
+        };
+        let withdrew = fencer.facts.as_ref().is_some_and(|facts| {
+            facts.promotions.iter().any(|record| {
+                record.epoch == mark.by && record.state == crate::ledger::record::RecordState::Withdrawn
+            })
+        });
+        let closed = matches!(fencer.state, State::Closed | State::Down) && !claims(fencer, &mark.by);
+        if withdrew || closed {
+            log::info!("{} no longer serves: this node may be promoted again", fencer.name);
+            self.run.remove(FENCED);
+            // A MASTER that was never told otherwise begins anew with the fence row as it is now.
+            self.run.remove(BASELINE);
+        }
+    }
+
+    /// Keeps where the server's binary log lies, for the day when the server is dead.
+    pub fn note_binlog_base(&self, base: Option<&str>) {
+        if let Some(base) = base
+            && self.binlog_base().as_deref() != Some(base)
+        {
+            self.note(BINLOG_BASE, &base);
+        }
+    }
+
+    /// Where the server's binary log lies.
+    pub fn binlog_base(&self) -> Option<String> {
+        self.recall(BINLOG_BASE)
+    }
+
+    /// Keeps why this node follows nobody. True if it was for the same reason before.
+    pub fn hold_is_known(&self, why: &str) -> bool {
+        let before: Option<String> = self.recall(HELD);
+        let known = before.as_deref() == Some(why);
+        if !known {
+            self.note(HELD, &why);
+        }
+        known
+    }
+
+    /// Counts a contradiction. True if an earlier check saw the same one.
+    pub fn contradicted_twice(&self, role: Role, check: &Birth) -> bool {
+        let now = Contradiction {
+            role,
+            against: self.basis.clone(),
+            check: check.clone(),
+        };
+        let before: Option<Contradiction> = self.recall(CONTRADICTION);
+        let twice = before.as_ref().is_some_and(|before| {
+            before.role == now.role && before.against == now.against && before.check != now.check
+        });
+        if !twice && before.as_ref() != Some(&now) {
+            self.note(CONTRADICTION, &now);
+        }
+        twice
+    }
+
+    /// Host and keepalived agree with the recorded role.
+    pub fn forget_contradiction(&self) {
+        self.run.remove(CONTRADICTION);
+    }
+}
+
+/// Whether a closed fencer is still on its way to open under `epoch`.
+fn claims(fencer: &NodeView, epoch: &Epoch) -> bool {
+    fencer.facts.as_ref().is_some_and(|facts| {
+        facts.promotions.iter().any(|record| {
+            record.epoch == *epoch
+                && matches!(
+                    record.state,
+                    crate::ledger::record::RecordState::Claim | crate::ledger::record::RecordState::Opening
+                )
+        })
+    })
+}
+
+impl Refused {
+    /// Whether the reason is worth another look.
+    pub fn due(&self) -> bool {
+        boottime_now() >= self.next_at
+    }
+}

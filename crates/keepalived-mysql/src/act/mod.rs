@@ -1,0 +1,17 @@
+//! Runs plans: the only room that both decides and touches servers.
+//!
+//! `observe -> decide -> act -> record`, in this order, whatever the program is called.
+
+pub mod check;
+pub mod close;
+pub mod drain;
+pub mod failure;
+pub mod here;
+pub mod memory;
+pub mod promote;
+pub mod receipt;
+pub mod rejoin;
+pub mod render;
+pub mod repair;
+pub mod servers;
+pub mod steps;

@@ -1,0 +1,499 @@
+//! The steps of a promotion, one by one.
+
+use std::collections::HashMap;
+
+use crate::act::close;
+use crate::act::drain;
+use crate::act::failure::Failure;
+use crate::act::here::Here;
+use crate::act::receipt::Receipt;
+use crate::act::servers::{self, SHORT};
+use crate::config::Positioning as Wish;
+use crate::deadline::Deadline;
+use crate::decide::plan::{Plan, Planned, Step};
+use crate::decide::rule::{Refusal, Rule};
+use crate::epoch::Epoch;
+use crate::gate;
+use crate::ledger::files::Durability;
+use crate::ledger::record::{AppliedOf, Coordinates, Method, PromotionRecord, RecordDetails, RecordState};
+use crate::node::{Contact, observe_peer};
+use crate::role::Role;
+use crate::server::access::kill_queued_closers;
+use crate::server::connection::ServerError;
+use crate::switches::{Safety, off, reached};
+use crate::sys::{run_bounded, terminated, utc_now};
+use crate::view::{Facts, NodeView, method_of};
+
+/// A promotion under way.
+#[derive(Debug)]
+pub struct Run<'a> {
+    here: &'a Here,
+    local: Contact,
+    facts: Option<Facts>,
+    peers: Vec<NodeView>,
+    ends: HashMap<String, Coordinates>,
+    followed: Option<AppliedOf>,
+    method: Option<Method>,
+    overrides: Vec<String>,
+    record: Option<PromotionRecord>,
+    receiver_stopped: Option<String>,
+    replication_stopped: Option<String>,
+    opening: Opening,
+}
+
+/// What became of the opening statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// It was never sent, or the server answered that it stays closed.
+    NotOpened,
+    /// It was sent, and the server may accept writes.
+    MayBeOpen,
+}
+
+type Note = Result<((), String), Failure>;
+
+fn done(note: impl Into<String>) -> Note {
+    Ok(((), note.into()))
+}
+
+impl<'a> Run<'a> {
+    /// A run of `plan` that has not begun.
+    pub fn new(here: &'a Here, local: Contact, me: NodeView, peers: Vec<NodeView>, plan: &Plan) -> Self {
+        let method = me.channel_from(&peers).map(method_of);
+        let overrides = plan
+            .warnings
+            .iter()
+            .filter(|warning| warning.ends_with("is overridden"))
+            .cloned()
+            .collect();
+        Self {
+            here,
+            local,
+            facts: me.facts,
+            peers,
+            ends: HashMap::new(),
+            followed: None,
+            method,
+            overrides,
+            record: None,
+            receiver_stopped: None,
+            replication_stopped: None,
+            opening: Opening::NotOpened,
+        }
+    }
+
+    /// Runs every step. Stops at the first failure, unless the server is open by then.
+    pub fn all(&mut self, plan: &Plan, receipt: &mut Receipt) -> Result<(), Failure> {
+        for Planned { step, .. } in &plan.steps {
+            reached(&format!("{}.before", step.name()));
+            if !step.critical() && !step.after_opening() {
+                self.check_wanted()?;
+            }
+            let result = receipt.time(step, || self.one(step));
+            reached(&format!("{}.after", step.name()));
+            match result {
+                Err(failure) if step.after_opening() => {
+                    receipt.warnings.push(format!("{} is left to repair: {failure}", step.name()));
+                }
+                Err(failure) => return Err(failure),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_wanted(&self) -> Result<(), Failure> {
+        if !self.here.still_wanted() {
+            return Err(Failure::Superseded);
+        }
+        if terminated() {
+            return Err(Failure::Terminated);
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, step: &Step) -> Note {
+        match step {
+            Step::Claim { epoch } => self.claim(epoch),
+            Step::RaiseFence { node, epoch } => self.raise_fence(node, epoch),
+            Step::Drain { channel } => done(drain::nearly_applied(self.here, &mut self.local, channel)?),
+            Step::FencePeer { node } => self.fence_peer(node),
+            Step::FenceCommand { node } => self.fence_command(node),
+            Step::CatchUp { node, channel } => self.catch_up(node, channel),
+            Step::StopReceiver { channel } => {
+                self.receiver_stopped = Some(channel.clone());
+                done(drain::stop_receiver(&mut self.local, channel)?)
+            }
+            Step::ProveApplied { channel } => self.prove_applied(channel),
+            Step::SaveChannel { channel } => self.save_channel(channel),
+            Step::StopReplication { channel } => self.stop_replication(channel),
+            Step::RecordOpening { epoch } => self.record_opening(epoch),
+            Step::Open { epoch } => self.open(epoch),
+            Step::RecordOpened { epoch } => self.record_opened(epoch),
+            Step::Durability => done(set_durability(&mut self.local)?),
+            Step::ClearReplication { channel } => self.run_local("clearing replication", &self.local.dialect.reset_replication(channel)),
+            other => Err(Failure::Failed(format!("{} is no step of a promotion", other.name()))),
+        }
+    }
+
+    fn run_local(&mut self, doing: &str, sql: &str) -> Note {
+        self.local
+            .session
+            .run(sql, Deadline::after(SHORT))
+            .map_err(|error| Failure::server(doing, &error))?;
+        done("")
+    }
+
+    fn claim(&mut self, epoch: &Epoch) -> Note {
+        self.here.remember_epoch(epoch).map_err(|error| {
+            Failure::Refused(Refusal::new(
+                Rule::State,
+                format!("the claim cannot be written down: {error}"),
+                "make room in the state folder or make it writable; without a record nothing is opened",
+            ))
+        })?;
+        let record = self.new_record(epoch, RecordState::Claim);
+        servers::write_record(self.here, &record)?;
+        self.record = Some(record);
+        done("")
+    }
+
+    /// A record of `epoch`; an earlier one of the same epoch keeps its story, because a server that
+    /// reopens in place goes on with the history that it began then.
+    fn new_record(&self, epoch: &Epoch, state: RecordState) -> PromotionRecord {
+        let earlier = self
+            .record
+            .clone()
+            .filter(|record| record.epoch == *epoch)
+            .or_else(|| {
+                let facts = self.facts.as_ref()?;
+                facts.promotions.iter().find(|r| r.epoch == *epoch).cloned()
+            })
+            .and_then(|record| record.details);
+        let details = earlier.unwrap_or_else(|| RecordDetails {
+            method: self.method(),
+            followed: None,
+            begins: Coordinates::default(),
+            overrides: self.overrides.clone(),
+            durable: false,
+            boot_id: self.here.boot_id.clone(),
+            by: self.here.program.to_owned(),
+            at: utc_now(),
+        });
+        PromotionRecord {
+            epoch: epoch.clone(),
+            server_identity: self.facts.as_ref().map(|facts| facts.identity.clone()).unwrap_or_default(),
+            state,
+            details: Some(details),
+        }
+    }
+
+    fn method(&self) -> Method {
+        match self.here.config.replication.positioning {
+            Wish::Gtid => Method::Gtid,
+            Wish::Position => Method::Position,
+            Wish::Auto => self.method.unwrap_or_else(|| {
+                if self.facts.as_ref().is_some_and(Facts::gtid_possible) {
+                    Method::Gtid
+                } else {
+                    Method::Position
+                }
+            }),
+        }
+    }
+
+    fn node(&self, name: &str) -> Result<&'a crate::config::Node, Failure> {
+        self.here
+            .peer(name)
+            .ok_or_else(|| Failure::Failed(format!("no node {name} in the configuration")))
+    }
+
+    fn raise_fence(&mut self, node: &str, epoch: &Epoch) -> Note {
+        servers::raise_fence(self.here, self.node(node)?, epoch)?;
+        done("")
+    }
+
+    fn fence_peer(&mut self, name: &str) -> Note {
+        let (end, note) = servers::fence_peer(self.here, self.node(name)?)?;
+        self.ends.insert(name.to_owned(), end);
+        done(note)
+    }
+
+    fn fence_command(&mut self, name: &str) -> Note {
+        let promote = &self.here.config.promote;
+        let command: Vec<String> = promote.fence_command.iter().map(|word| word.replace("{node}", name)).collect();
+        let outcome = run_bounded(&command, self.here.config.close.timeout)
+            .map_err(|error| Failure::Failed(format!("the fence command cannot be run: {error}")))?;
+        if outcome.succeeded() {
+            return done("the fence command says it is off");
+        }
+        Err(Failure::Refused(Refusal::new(
+            Rule::PeerSilent,
+            format!("{name} does not answer and the fence command failed ({outcome:?})"),
+            "make sure by hand that the node is off, then --override peer-silent",
+        )))
+    }
+
+    fn catch_up(&mut self, name: &str, channel: &str) -> Note {
+        let node = self.node(name)?;
+        let look = || observe_peer(&self.here.config, node, Deadline::after(self.here.config.promote.peer_timeout)).0;
+        let end = match self.ends.get(name) {
+            Some(end) => end.clone(),
+            None => {
+                let view = look();
+                let facts = view
+                    .facts
+                    .ok_or_else(|| Failure::Changed(format!("{name} no longer answers: {}", view.why)))?;
+                facts.coordinates()
+            }
+        };
+        done(drain::caught_up(self.here, &mut self.local, channel, &end, look)?)
+    }
+
+    fn prove_applied(&mut self, channel: &str) -> Note {
+        let (look, note) = drain::prove_applied(self.here, &mut self.local, channel)?;
+        self.note_followed(&look);
+        done(note)
+    }
+
+    fn note_followed(&mut self, look: &drain::Look) {
+        let source = self.peers.iter().find(|peer| peer.is_source_of(&look.status));
+        self.followed = Some(AppliedOf {
+            node: source.map(|peer| peer.name.clone()),
+            host: look.status.source_host.clone(),
+            applied: Coordinates {
+                position: look.status.applied.clone(),
+                mariadb: look.slave_pos.clone(),
+                mariadb_state: None,
+                mysql: look.status.executed_mysql.clone(),
+            },
+        });
+    }
+
+    fn save_channel(&mut self, channel: &str) -> Note {
+        let look = drain::look(&mut self.local, channel, Deadline::after(SHORT))
+            .map_err(|error| Failure::server("looking at replication", &error))?;
+        if self.followed.is_none() {
+            self.note_followed(&look);
+        }
+        if let Err(error) = self.here.state.write_atomic("channel", &look.status, Durability::Cache) {
+            log::warn!("cannot keep the channel's settings: {error}");
+        }
+        done("")
+    }
+
+    fn stop_replication(&mut self, channel: &str) -> Note {
+        self.replication_stopped = Some(channel.to_owned());
+        let sql = self.local.dialect.stop_replication(channel);
+        let patience = Deadline::after(self.here.config.close.timeout);
+        self.local
+            .session
+            .run(&sql, patience)
+            .map_err(|error| Failure::server("stopping replication", &error))?;
+        done("")
+    }
+
+    fn record_opening(&mut self, epoch: &Epoch) -> Note {
+        let failed = |error: &ServerError| Failure::server("preparing to open", error);
+        if !gate::take(&mut self.local, Deadline::after(SHORT)).map_err(|e| failed(&e))? {
+            return Err(Failure::Changed("another program holds this server's gate".into()));
+        }
+        let killed = kill_queued_closers(&mut self.local, &self.here.config.accounts.local.user, Deadline::after(SHORT))
+            .map_err(|e| failed(&e))?;
+        let deadline = Deadline::after(SHORT);
+        let mut facts = self.local.facts(deadline).map_err(|e| failed(&e))?;
+        facts.binlog_end = self.local.binlog_end(deadline).map_err(|e| failed(&e))?;
+        let again = facts.promotions.iter().any(|record| record.epoch == *epoch && record.state.counts());
+        let mut record = self.new_record(epoch, RecordState::Opening);
+        if let (false, Some(details)) = (again, record.details.as_mut()) {
+            details.followed.clone_from(&self.followed);
+            details.begins = facts.coordinates();
+            details.method = self.method();
+        }
+        servers::write_record(self.here, &record)?;
+        self.facts = Some(facts);
+        self.record = Some(record);
+        done(match killed {
+            0 => String::new(),
+            count => format!("ended {count} closing statements that were still queued"),
+        })
+    }
+
+    /// Intent, VIP, keepalived and fence row, once more.
+    fn four_conditions(&mut self, epoch: &Epoch) -> Result<(), Failure> {
+        if !self.here.still_wanted() {
+            return Err(Failure::Superseded);
+        }
+        let site = self.here.site();
+        let overridden = |rule: Rule| self.overrides.iter().any(|warning| warning.contains(&format!("rule {rule} ")));
+        let missing = [
+            (Rule::Intent, site.role == Some(Role::Master) || off(Safety::IntentRecheck), "keepalived no longer says MASTER"),
+            (Rule::Vip, site.vip_here, "the VIP is no longer on this host"),
+            (Rule::Keepalived, site.keepalived_live, "keepalived no longer lives"),
+        ]
+        .into_iter()
+        .find(|(rule, holds, _)| !holds && !overridden(*rule));
+        if let Some((rule, _, why)) = missing {
+            return Err(Failure::Refused(Refusal::new(rule, why, "check_mysql tries again when it is so again")));
+        }
+        let facts = self
+            .local
+            .facts(Deadline::after(SHORT))
+            .map_err(|error| Failure::server("reading the fence row", &error))?;
+        if facts.fence.epoch > *epoch && !off(Safety::Gate) {
+            return Err(Failure::Refused(Refusal::new(
+                Rule::HigherEpoch,
+                format!("{} claimed epoch {} meanwhile", facts.fence.told_by, facts.fence.epoch),
+                "the higher claim goes first",
+            )));
+        }
+        self.facts = Some(facts);
+        Ok(())
+    }
+
+    fn open(&mut self, epoch: &Epoch) -> Note {
+        self.four_conditions(epoch)?;
+        let lifetime = self.here.config.promote.open_lifetime;
+        let sql = self.opening_statement(epoch)?;
+        self.opening = Opening::MayBeOpen;
+        reached("open.send");
+        self.local
+            .session
+            .run(&sql, Deadline::after(lifetime))
+            .map_err(|error| Failure::Incomplete(format!("it is not known whether the server opened: {error}")))?;
+        reached("open.sent");
+        let read_only = self
+            .local
+            .session
+            .rows("SELECT @@global.read_only", Deadline::after(SHORT))
+            .map_err(|error| Failure::Incomplete(format!("the opened server cannot be read back: {error}")))?;
+        if read_only.first().and_then(|row| row.at(0)) == Some("1") {
+            self.opening = Opening::NotOpened;
+            return Err(Failure::Changed(
+                "the server refused to open: a higher epoch was claimed, or the opening came too late".into(),
+            ));
+        }
+        self.four_conditions(epoch)?;
+        done("")
+    }
+
+    fn opening_statement(&mut self, epoch: &Epoch) -> Result<String, Failure> {
+        if off(Safety::Gate) {
+            return Ok("SET GLOBAL read_only = 0".into());
+        }
+        let seconds = self.here.config.promote.open_lifetime.as_secs_f64();
+        let rows = self
+            .local
+            .session
+            .rows(&format!("SELECT NOW(6) + INTERVAL {seconds} SECOND"), Deadline::after(SHORT))
+            .map_err(|error| Failure::server("reading the server's clock", &error))?;
+        let expiry = rows
+            .first()
+            .and_then(|row| row.at(0))
+            .ok_or_else(|| Failure::Failed("the server did not say what time it is".into()))?;
+        Ok(self.local.dialect.open(epoch.number, &epoch.node, expiry))
+    }
+
+    fn record_opened(&mut self, epoch: &Epoch) -> Note {
+        let facts = self
+            .local
+            .facts(Deadline::after(SHORT))
+            .map_err(|error| Failure::server("reading the opened server back", &error))?;
+        let mut record = self.new_record(epoch, RecordState::Opened);
+        if let Some(details) = record.details.as_mut() {
+            details.durable = facts.sync_binlog == 1 && facts.flush_log == 1;
+            details.boot_id.clone_from(&self.here.boot_id);
+        }
+        servers::write_record(self.here, &record)?;
+        gate::release(&mut self.local, Deadline::after(SHORT)).map_err(|error| Failure::server("giving the gate back", &error))?;
+        self.here.note_opened();
+        if let Err(error) = self.here.state.write_atomic("master-position", &record, Durability::Fsync) {
+            log::warn!("cannot write master-position: {error}");
+        }
+        self.record = Some(record);
+        done("")
+    }
+
+    /// Puts back what this run changed.
+    pub fn undo(&mut self, failure: Failure, receipt: &mut Receipt) -> Failure {
+        if self.opening == Opening::MayBeOpen {
+            let closed = receipt.time(&Step::Close, || {
+                close::close_server(self.here, self.here.config.close.timeout).map(|closed| (closed.clone(), servers::described(&closed)))
+            });
+            if let Err(error) = closed {
+                return Failure::Incomplete(format!("{failure}; and it cannot be closed again: {error}"));
+            }
+        }
+        self.withdraw(receipt);
+        self.replicate_again(receipt);
+        match failure {
+            Failure::Incomplete(why) => Failure::Changed(why),
+            other => other,
+        }
+    }
+
+    /// An epoch whose opening was never sent is withdrawn, so that nobody waits for it.
+    fn withdraw(&mut self, receipt: &mut Receipt) {
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        if self.opening == Opening::MayBeOpen {
+            return;
+        }
+        let was_open_before = self
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.promotions.iter().any(|r| r.epoch == record.epoch && r.state == RecordState::Opened));
+        if was_open_before {
+            return;
+        }
+        record.state = RecordState::Withdrawn;
+        if let Err(error) = servers::write_record(self.here, &record) {
+            receipt.warnings.push(format!("the claim could not be withdrawn: {error}"));
+        }
+    }
+
+    fn replicate_again(&mut self, receipt: &mut Receipt) {
+        let dialect = self.local.dialect;
+        let sql = match (&self.replication_stopped, &self.receiver_stopped) {
+            (Some(channel), _) => dialect.start_replication(channel),
+            (None, Some(channel)) => dialect.start_receiver(channel),
+            (None, None) => return,
+        };
+        let started = Contact::open(&self.here.target(&self.here.node), Deadline::after(SHORT))
+            .and_then(|mut contact| contact.session.run(&sql, Deadline::after(SHORT)));
+        if let Err(error) = started {
+            receipt.warnings.push(format!("replication could not be started again: {error}"));
+        }
+    }
+}
+
+/// Makes every commit durable before it is acknowledged, where it is not so already.
+pub fn set_durability(contact: &mut Contact) -> Result<String, Failure> {
+    let facts = contact
+        .facts(Deadline::after(SHORT))
+        .map_err(|error| Failure::server("reading the durability settings", &error))?;
+    let mut set = Vec::new();
+    for (is, name) in [(facts.sync_binlog, "sync_binlog"), (facts.flush_log, "innodb_flush_log_at_trx_commit")] {
+        if is != 1 {
+            contact
+                .session
+                .run(&format!("SET GLOBAL {name} = 1"), Deadline::after(SHORT))
+                .map_err(|error| Failure::server(&format!("setting {name}"), &error))?;
+            set.push(format!("{name} {is} -> 1"));
+        }
+    }
+    Ok(set.join(", "))
+}
+
+/// Rewrites the newest record of an open server as opened; for a repair after a crash in between.
+pub fn complete_record(here: &Here, facts: &Facts) -> Result<(), Failure> {
+    let Some(mut record) = facts.last_opening().cloned() else {
+        return Ok(());
+    };
+    record.state = RecordState::Opened;
+    if let Some(details) = record.details.as_mut() {
+        details.durable = facts.sync_binlog == 1 && facts.flush_log == 1;
+    }
+    servers::write_record(here, &record)
+}
