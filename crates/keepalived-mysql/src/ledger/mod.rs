@@ -1,0 +1,3 @@
+//! What the programs remember.
+
+pub mod files;
