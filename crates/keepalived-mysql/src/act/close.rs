@@ -83,7 +83,7 @@ fn record_position(here: &Here) -> String {
             from_files(here)
         }
     };
-    match here.state.write_atomic("last-position", &stood, Durability::Cache) {
+    match here.keep("last-position.json", &stood, Durability::Cache) {
         Ok(()) => format!("told by the {}", stood.told_by),
         Err(error) => format!("not written: {error}"),
     }

@@ -3,9 +3,9 @@
 use crate::config::{Config, Node};
 use crate::decide::promote::Site;
 use crate::keepalived::{Keepalived, liveness};
-use crate::ledger::files::{RunDir, StateDir};
-use crate::message::Message;
-use crate::role::{Intent, IntentStore, Role};
+use crate::decide::rule::{Refusal, Rule};
+use crate::ledger::files::{RunDir, StateDir, StateError};
+use crate::role::{Intent, IntentStore, Recorded, Role};
 use crate::switches::{Safety, off};
 use crate::sys;
 use crate::vip::{VipState, vips_here};
@@ -19,12 +19,13 @@ pub struct Here {
     pub node: Node,
     /// The program's name, for receipts.
     pub program: &'static str,
-    /// `run_dir/<group>`: gone after a reboot.
-    pub run: RunDir,
+    /// `run_dir/<group>`: gone after a reboot. A folder that cannot be used stops no closing.
+    pub run: Option<RunDir>,
     /// `state_dir/<group>`.
-    pub state: StateDir,
-    /// The recorded roles.
-    pub intents: IntentStore,
+    pub state: Option<StateDir>,
+    /// Why one of the folders cannot be used.
+    pub broken: Option<String>,
+    intents: Option<IntentStore>,
     /// The current boot.
     pub boot_id: String,
     /// The intent under which this program acts; it stops when another one takes its place.
@@ -34,13 +35,17 @@ pub struct Here {
 impl Here {
     /// Opens the folders of a node. Acts under the intent that is recorded now.
     pub fn open(config: Config, node: Node, program: &'static str) -> Self {
-        let run = RunDir::new(&config);
-        let state = StateDir::new(&config);
-        let intents = IntentStore::new(&config);
-        let basis = intents.current();
+        let mut broken = None;
+        let run = usable(RunDir::open(&config), &mut broken);
+        let state = usable(StateDir::open(&config), &mut broken);
+        let intents = run.as_ref().and_then(|run| usable(IntentStore::open(run), &mut broken));
+        let basis = intents
+            .as_ref()
+            .and_then(|intents| usable(intents.current(), &mut broken).flatten());
         Self {
             run,
             state,
+            broken,
             intents,
             basis,
             boot_id: sys::boot_id().unwrap_or_default(),
@@ -50,9 +55,41 @@ impl Here {
         }
     }
 
-    /// Whether the intent that this program acts under is still the newest.
+    /// Records `intent` and acts under it from now on, unless a newer one is recorded.
+    ///
+    /// # Errors
+    /// When it cannot be recorded. A closing goes on without a record, an opening must not.
+    pub fn take_up(&mut self, intent: Intent) -> Result<Recorded, String> {
+        let Some(intents) = &self.intents else {
+            return Err(self.broken.clone().unwrap_or_else(|| "no run folder".into()));
+        };
+        let recorded = intents.record(&intent).map_err(|error| error.to_string())?;
+        if recorded == Recorded::Newest {
+            self.basis = Some(intent);
+        }
+        Ok(recorded)
+    }
+
+    /// Whether the intent that this program acts under is still the newest. Where that cannot be
+    /// told it is not: whoever asks wants to change something, and closing does not ask.
     pub fn still_wanted(&self) -> bool {
-        off(Safety::IntentRecheck) || self.intents.current() == self.basis
+        if off(Safety::IntentRecheck) {
+            return true;
+        }
+        let current = self.intents.as_ref().map(IntentStore::current);
+        matches!(current, Some(Ok(current)) if current == self.basis)
+    }
+
+    /// Refuses what needs a record where none can be written.
+    pub fn require_folders(&self) -> Result<(), Refusal> {
+        match &self.broken {
+            None => Ok(()),
+            Some(why) => Err(Refusal::new(
+                Rule::State,
+                format!("what must be written down before opening cannot be: {why}"),
+                "make room, or give the folder back to the user that runs the hooks",
+            )),
+        }
     }
 
     /// The role that this program acts under.
@@ -95,5 +132,11 @@ impl Here {
     }
 }
 
-/// The result of a program: its exit code comes from [`crate::cli::Exit`], its words from here.
-pub type Outcome<T> = Result<T, Message>;
+fn usable<T>(folder: Result<T, StateError>, broken: &mut Option<String>) -> Option<T> {
+    folder
+        .map_err(|error| {
+            log::error!("{error}");
+            broken.get_or_insert(error.to_string());
+        })
+        .ok()
+}

@@ -13,22 +13,22 @@ use crate::decide::health::PeerBrief;
 use crate::decide::rule::Refusal;
 use crate::decide::{FencedMark, Memory};
 use crate::epoch::Epoch;
-use crate::ledger::files::{Durability, FileError, ReadOutcome};
+use crate::ledger::files::{Durability, ReadOutcome};
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
 use crate::view::{Facts, NodeView, State};
 
-const LASTING: &str = "memory";
-const SYNC: &str = "sync";
-const BOOT: &str = "boot";
-const OPENED: &str = "opened";
-const FENCED: &str = "fenced";
-const BASELINE: &str = "baseline";
-const REFUSED: &str = "refused";
-const PEERS: &str = "peers";
-const CONTRADICTION: &str = "contradiction";
-const BINLOG_BASE: &str = "binlog-base";
-const HELD: &str = "held";
+const LASTING: &str = "memory.json";
+const SYNC: &str = "sync.json";
+const BOOT: &str = "boot.json";
+const OPENED: &str = "opened.json";
+const FENCED: &str = "fenced.json";
+const BASELINE: &str = "baseline.json";
+const REFUSED: &str = "refused.json";
+const PEERS: &str = "peers.json";
+const CONTRADICTION: &str = "contradiction.json";
+const BINLOG_BASE: &str = "binlog-base.json";
+const HELD: &str = "held.json";
 
 /// The part of the memory that survives a reboot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,41 +80,58 @@ struct Contradiction {
 
 impl Here {
     fn recall<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        match self.run.read(name) {
+        // Read without setting aside: several programs write here, and none holds a lock for it.
+        match self.run.as_ref()?.peek(name) {
             ReadOutcome::Ok(value) => Some(value),
             ReadOutcome::Missing => None,
             ReadOutcome::Unreadable { why, .. } => {
-                log::warn!("{name} in the run folder is unreadable and was set aside: {why}");
+                log::warn!("{name} in the run folder is unreadable and counts as missing: {why}");
                 None
             }
         }
     }
 
     fn note<T: Serialize>(&self, name: &str, value: &T) {
-        if let Err(error) = self.run.write_atomic(name, value) {
+        let Some(run) = &self.run else {
+            return;
+        };
+        if let Err(error) = run.write_atomic(name, value) {
             log::warn!("cannot write {name} into the run folder: {error}");
         }
     }
 
-    fn lasting(&self) -> Lasting {
-        match self.state.read(LASTING) {
-            ReadOutcome::Ok(value) => value,
-            ReadOutcome::Missing => Lasting::default(),
-            ReadOutcome::Unreadable { why, .. } => {
-                log::error!("the node's memory is unreadable and was set aside: {why}");
-                Lasting::default()
-            }
+    fn forget(&self, name: &str) {
+        if let Some(run) = &self.run
+            && let Err(error) = run.remove(name)
+        {
+            log::warn!("cannot remove {name} from the run folder: {error}");
         }
     }
 
-    fn change_lasting(&self, change: impl FnOnce(&mut Lasting)) -> Result<(), FileError> {
+    fn lasting(&self) -> Lasting {
+        let Some(state) = &self.state else {
+            return Lasting::default();
+        };
+        // An unreadable file is set aside and logged; the epochs are in the servers' tables as well.
+        state.read(LASTING).ok().unwrap_or_default()
+    }
+
+    fn change_lasting(&self, change: impl FnOnce(&mut Lasting)) -> Result<(), String> {
         let before = self.lasting();
         let mut after = before.clone();
         change(&mut after);
         if before == after {
             return Ok(());
         }
-        self.state.write_atomic(LASTING, &after, Durability::Fsync)
+        self.keep(LASTING, &after, Durability::Fsync)
+    }
+
+    /// Keeps a document in the state folder.
+    pub fn keep<T: Serialize>(&self, name: &str, value: &T, durability: Durability) -> Result<(), String> {
+        match &self.state {
+            Some(state) => state.write_atomic(name, value, durability).map_err(|error| error.to_string()),
+            None => Err(self.broken.clone().unwrap_or_else(|| "no state folder".into())),
+        }
     }
 
     /// Everything that `decide` may know of the past.
@@ -169,7 +186,7 @@ impl Here {
     }
 
     /// Remembers one epoch, durably.
-    pub fn remember_epoch(&self, epoch: &Epoch) -> Result<(), FileError> {
+    pub fn remember_epoch(&self, epoch: &Epoch) -> Result<(), String> {
         self.change_lasting(|lasting| {
             if *epoch > lasting.highest_epoch {
                 lasting.highest_epoch = epoch.clone();
@@ -204,7 +221,7 @@ impl Here {
 
     /// A node that is pointed at a new source is not in sync until it was seen so.
     pub fn forget_in_sync(&self) {
-        self.run.remove(SYNC);
+        self.forget(SYNC);
     }
 
     /// This node opened its server in this boot.
@@ -214,7 +231,7 @@ impl Here {
 
     /// keepalived took the role away.
     pub fn forget_opened(&self) {
-        self.run.remove(OPENED);
+        self.forget(OPENED);
     }
 
     /// The reason why a promotion was refused.
@@ -243,7 +260,7 @@ impl Here {
 
     /// The reason is gone.
     pub fn forget_refused(&self) {
-        self.run.remove(REFUSED);
+        self.forget(REFUSED);
     }
 
     /// Keeps a recent look at the peers for the checks that follow.
@@ -292,7 +309,7 @@ impl Here {
         if self.keepalived_pid() == Some(mark.keepalived_pid) {
             return Some(mark);
         }
-        self.run.remove(FENCED);
+        self.forget(FENCED);
         None
     }
 
@@ -338,9 +355,9 @@ impl Here {
         let closed = matches!(fencer.state, State::Closed | State::Down) && !claims(fencer, &mark.by);
         if withdrew || closed {
             log::info!("{} no longer serves: this node may be promoted again", fencer.name);
-            self.run.remove(FENCED);
+            self.forget(FENCED);
             // A MASTER that was never told otherwise begins anew with the fence row as it is now.
-            self.run.remove(BASELINE);
+            self.forget(BASELINE);
         }
     }
 
@@ -387,7 +404,7 @@ impl Here {
 
     /// Host and keepalived agree with the recorded role.
     pub fn forget_contradiction(&self) {
-        self.run.remove(CONTRADICTION);
+        self.forget(CONTRADICTION);
     }
 }
 

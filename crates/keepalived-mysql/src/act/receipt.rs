@@ -118,7 +118,7 @@ impl Receipt {
         log::info!("{}: {} ({:.1} ms): {}", self.transition, self.outcome, self.took_ms, self.goal);
         match serde_json::to_value(&self) {
             Ok(value) => {
-                if let Err(error) = here.state.append_history(&value) {
+                if let Err(error) = append(here, &value) {
                     log::warn!("cannot keep the receipt: {error}");
                 }
                 tell(here, &value);
@@ -140,5 +140,12 @@ fn tell(here: &Here, receipt: &serde_json::Value) {
     let document = receipt.to_string();
     if let Err(error) = spawn_detached(std::path::Path::new("/usr/bin/timeout"), &args, Some(document.as_bytes())) {
         log::warn!("cannot start the hook {:?}: {error}", here.config.hooks.on_event);
+    }
+}
+
+fn append(here: &Here, receipt: &serde_json::Value) -> Result<(), String> {
+    match &here.state {
+        Some(state) => state.append_history(receipt).map_err(|error| error.to_string()),
+        None => Err("no state folder".into()),
     }
 }

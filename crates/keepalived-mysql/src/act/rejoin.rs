@@ -239,7 +239,7 @@ pub fn repoint_sql(here: &Here, contact: &Contact, step: &Step) -> Result<Vec<St
 
 fn save_channel(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
     let look = drain::look(contact, channel, Deadline::after(SHORT)).map_err(|e| Failure::server("looking at replication", &e))?;
-    if let Err(error) = here.state.write_atomic("channel", &look.status, Durability::Cache) {
+    if let Err(error) = here.keep("channel.json", &look.status, Durability::Cache) {
         log::warn!("cannot keep the channel's settings: {error}");
     }
     Ok(String::new())

@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
         if self.followed.is_none() {
             self.note_followed(&look);
         }
-        if let Err(error) = self.here.state.write_atomic("channel", &look.status, Durability::Cache) {
+        if let Err(error) = self.here.keep("channel.json", &look.status, Durability::Cache) {
             log::warn!("cannot keep the channel's settings: {error}");
         }
         done("")
@@ -407,7 +407,7 @@ impl<'a> Run<'a> {
         servers::write_record(self.here, &record)?;
         gate::release(&mut self.local, Deadline::after(SHORT)).map_err(|error| Failure::server("giving the gate back", &error))?;
         self.here.note_opened();
-        if let Err(error) = self.here.state.write_atomic("master-position", &record, Durability::Fsync) {
+        if let Err(error) = self.here.keep("master-position.json", &record, Durability::Fsync) {
             log::warn!("cannot write master-position: {error}");
         }
         self.record = Some(record);
