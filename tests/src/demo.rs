@@ -23,7 +23,7 @@ pub fn run(hooks: Hooks) -> Result<()> {
     lab.start_keepalived()?;
     println!("node-a serves, node-b follows. Clients write through the VIP.\n");
     let ways = Via::everywhere();
-    let writers = lab.write(if nothing { &ways[..1] } else { &ways })?;
+    let writers = lab.write(if nothing { &ways[..2] } else { &ways })?;
     writers.wait_for_acks(200, PATIENCE)?;
     lab.a().kill_server()?;
     lab.b().wait_serving(PATIENCE)?;

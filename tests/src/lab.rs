@@ -57,7 +57,17 @@ impl Lab {
         if matches!(options.hooks, Hooks::Suite) {
             programs::install(&folder.join("bin"))?;
         }
-        let node = |id| Node::prepare(id, &folder, &template, &network, &timeline, &options);
+        let node = |id| {
+            Node::prepare(
+                id,
+                &folder,
+                &template,
+                &network,
+                &timeline,
+                &options,
+                &supervisor,
+            )
+        };
         let nodes = [node(NodeId::A)?, node(NodeId::B)?];
         let writers = AtomicU32::new(1);
         let lab = Self {

@@ -55,6 +55,8 @@ pub struct WriterLog {
     pub name: String,
     /// Whether it writes through the VIP.
     pub through_vip: bool,
+    /// Whether it writes through the VIP with a new connection for every row.
+    pub fresh: bool,
     /// Acknowledged rows in order of time.
     pub acks: Vec<Ack>,
     /// Rows without an answer: (id, sent). They may or may not be there.
@@ -131,6 +133,12 @@ impl Ledger {
     #[must_use]
     pub fn vip(&self) -> Option<&WriterLog> {
         self.writers.iter().find(|writer| writer.through_vip)
+    }
+
+    /// What clients saw that connect anew for every row.
+    #[must_use]
+    pub fn fresh(&self) -> Option<&WriterLog> {
+        self.writers.iter().find(|writer| writer.fresh)
     }
 
     /// Which servers acknowledged rows in which epoch.

@@ -1,5 +1,6 @@
 //! One node: its server, its keepalived, its folders, and what can happen to it.
 
+mod disk;
 mod keepalived;
 mod pause;
 mod power;
@@ -12,7 +13,8 @@ use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
 
 use crate::clock::wait_until;
 use crate::config;
@@ -21,6 +23,7 @@ use crate::network::{Network, VIP};
 use crate::options::{LabOptions, NodeId, NodePaths};
 use crate::received::Received;
 use crate::sql::{self, Login, Row, Target};
+use crate::supervisor::Supervisor;
 use crate::template;
 use crate::timeline::{Timeline, What};
 use crate::watch::Watch;
@@ -34,6 +37,7 @@ pub struct Node {
     network: Arc<Network>,
     timeline: Timeline,
     watch: Watch,
+    own_disk: bool,
     state: Mutex<State>,
 }
 
@@ -56,10 +60,16 @@ impl Node {
         network: &Arc<Network>,
         timeline: &Timeline,
         options: &LabOptions,
+        supervisor: &Supervisor,
     ) -> Result<Self> {
         let paths = NodePaths::new(folder, id);
         for path in paths.folders() {
             fs::create_dir_all(path)?;
+        }
+        let own_disk = options.data_size.is_some();
+        if let Some(size) = &options.data_size {
+            supervisor.mount(&paths.data())?;
+            mount_memory(&paths.data(), size)?;
         }
         template::copy(template, &paths.data())?;
         config::write_all(id, &paths, options)?;
@@ -81,6 +91,7 @@ impl Node {
             network,
             timeline,
             watch,
+            own_disk,
             state,
         })
     }
@@ -245,4 +256,17 @@ impl Node {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn mount_memory(path: &Path, size: &str) -> Result<()> {
+    let options = format!("size={size}");
+    let none = None::<&str>;
+    mount(
+        none,
+        path,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .with_context(|| format!("mount {}", path.display()))
 }

@@ -147,6 +147,8 @@ pub struct LabOptions {
     pub gtid_strict_mode: bool,
     /// Whether a server leaves replication stopped when it starts.
     pub skip_slave_start: bool,
+    /// Gives each data folder a file system of its own, of this size (`100m`), in memory.
+    pub data_size: Option<String>,
     /// More lines for the `[mariadbd]` section of both nodes.
     pub my_cnf: Vec<String>,
     /// Keys of the suite's configuration: ("section.key", value in TOML). An empty section is the top level.
@@ -169,6 +171,7 @@ impl Default for LabOptions {
             flush_log_at_trx_commit: 2,
             gtid_strict_mode: true,
             skip_slave_start: false,
+            data_size: None,
             my_cnf: Vec::new(),
             toml: Vec::new(),
             test_off: Vec::new(),

@@ -6,7 +6,7 @@ use std::fmt;
 use anyhow::Result;
 
 use crate::lab::Lab;
-use crate::ledger::{Ack, Gap, Ledger, ms};
+use crate::ledger::{Ack, Gap, Ledger, WriterLog, ms};
 use crate::node::Node;
 use crate::options::NodeId;
 
@@ -35,6 +35,8 @@ pub struct Verdict {
     pub other: String,
     /// The longest time without acknowledgement after the last fault, as the VIP's clients saw it.
     pub gap: Option<Gap>,
+    /// The same for clients that connect anew for every row: when the service was there again.
+    pub fresh_gap: Option<Gap>,
     /// What went wrong. Empty means passed.
     pub failures: Vec<String>,
     story: Vec<String>,
@@ -149,9 +151,9 @@ impl Verdict {
         let fault = lab.timeline().last_fault_us();
         let zero = fault.unwrap_or(lab.timeline().begun_us());
         self.story = lab.timeline().lines(zero, zero.saturating_sub(1_000_000));
-        self.gap = ledger
-            .vip()
-            .and_then(|vip| vip.gap_after(fault.unwrap_or(0)));
+        let gap = |writer: &WriterLog| writer.gap_after(fault.unwrap_or(0));
+        self.gap = ledger.vip().and_then(gap);
+        self.fresh_gap = ledger.fresh().and_then(gap);
         for writer in &ledger.writers {
             let span = writer
                 .acks
@@ -183,8 +185,14 @@ impl fmt::Display for Verdict {
         self.clients
             .iter()
             .try_for_each(|line| writeln!(f, "  {line}"))?;
-        if let Some(gap) = self.gap {
-            writeln!(f, "  writes through the VIP stopped for {:.1} ms", gap.ms())?;
+        for (gap, whose) in [(self.gap, "pooled"), (self.fresh_gap, "new")] {
+            if let Some(gap) = gap {
+                writeln!(
+                    f,
+                    "  writes through {whose} connections to the VIP stopped for {:.1} ms",
+                    gap.ms()
+                )?;
+            }
         }
         writeln!(f, "What is where:")?;
         writeln!(

@@ -20,12 +20,16 @@ use crate::sql::{self, Login, Target};
 
 const EPOCH: &str = "COALESCE((SELECT MAX(epoch) FROM keepalived_mysql.promotion WHERE state IN ('opening','opened')),0)";
 const READ_TIMEOUT: Duration = Duration::from_millis(400);
+const FRESH_READ_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// Which way a writer takes, and how many rows it tries each second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// From the client through the VIP.
     Vip(u32),
+    /// The same with a new connection for every row and little patience: it measures when the service is there,
+    /// not how long TCP waits for packets that were lost in between.
+    FreshVip(u32),
     /// From the client to the node's own address.
     Address(NodeId, u32),
     /// On the node, through the server's socket.
@@ -33,11 +37,12 @@ pub enum Via {
 }
 
 impl Via {
-    /// One writer through the VIP, and on every node one by address and one by socket.
+    /// Two writers through the VIP, and on every node one by address and one by socket.
     #[must_use]
-    pub fn everywhere() -> [Self; 5] {
+    pub fn everywhere() -> [Self; 6] {
         [
             Self::Vip(200),
+            Self::FreshVip(100),
             Self::Address(NodeId::A, 50),
             Self::Address(NodeId::B, 50),
             Self::Socket(NodeId::A, 50),
@@ -47,13 +52,17 @@ impl Via {
 
     fn rate(self) -> u32 {
         match self {
-            Self::Vip(rate) | Self::Address(_, rate) | Self::Socket(_, rate) => rate,
+            Self::Vip(rate)
+            | Self::FreshVip(rate)
+            | Self::Address(_, rate)
+            | Self::Socket(_, rate) => rate,
         }
     }
 
     fn name(self) -> String {
         match self {
             Self::Vip(_) => "through the VIP".to_owned(),
+            Self::FreshVip(_) => "VIP, each anew".to_owned(),
             Self::Address(node, _) => format!("{node} by address"),
             Self::Socket(node, _) => format!("{node} by socket"),
         }
@@ -62,7 +71,7 @@ impl Via {
     /// The namespace's index among (node-a, node-b, client) and the server.
     pub(crate) fn target(self, paths: &[&NodePaths; 2]) -> (crate::Host, Target) {
         match self {
-            Self::Vip(_) => (crate::Host::Client, Target::Tcp(VIP)),
+            Self::Vip(_) | Self::FreshVip(_) => (crate::Host::Client, Target::Tcp(VIP)),
             Self::Address(node, _) => (crate::Host::Client, Target::Tcp(node.address())),
             Self::Socket(node, _) => (node.host(), Target::Socket(paths[node.index()].socket())),
         }
@@ -82,10 +91,12 @@ impl Writers {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut logs, mut threads) = (Vec::new(), Vec::new());
         for (number, (via, netns, target)) in (first..).zip(jobs) {
-            let through_vip = matches!(via, Via::Vip(_));
+            let (through_vip, fresh) =
+                (matches!(via, Via::Vip(_)), matches!(via, Via::FreshVip(_)));
             let log = WriterLog {
                 name: via.name(),
                 through_vip,
+                fresh,
                 ..WriterLog::default()
             };
             let log = Arc::new(Mutex::new(log));
@@ -96,6 +107,7 @@ impl Writers {
                 target,
                 log,
                 pause,
+                fresh,
                 stop: Arc::clone(&stop),
                 conn: None,
                 next: 0,
@@ -161,6 +173,7 @@ struct Writer {
     target: Target,
     log: Arc<Mutex<WriterLog>>,
     pause: Duration,
+    fresh: bool,
     stop: Arc<AtomicBool>,
     conn: Option<Conn>,
     next: u64,
@@ -198,12 +211,12 @@ impl Writer {
         }
         match outcome {
             Ok(()) => {
-                self.conn = Some(conn);
+                self.keep(conn);
                 true
             }
             Err(mysql::Error::MySqlError(error)) if ack.is_none() && is_refusal(error.code) => {
                 self.refused(format!("{} {}", error.code, error.message));
-                self.conn = Some(conn);
+                self.keep(conn);
                 true
             }
             Err(_) => {
@@ -213,6 +226,10 @@ impl Writer {
                 false
             }
         }
+    }
+
+    fn keep(&mut self, conn: Conn) {
+        self.conn = (!self.fresh).then_some(conn);
     }
 
     fn connection(&mut self) -> Option<Conn> {
@@ -226,7 +243,12 @@ impl Writer {
         }
         // A plain read of the promotion table must not lock its rows.
         let init = ["SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"];
-        match sql::open(&self.target, Login::APP, &init, READ_TIMEOUT) {
+        let patience = if self.fresh {
+            FRESH_READ_TIMEOUT
+        } else {
+            READ_TIMEOUT
+        };
+        match sql::open(&self.target, Login::APP, &init, patience) {
             Ok(conn) => Some(conn),
             Err(error) => {
                 self.refused(format!("connect: {error}"));

@@ -57,19 +57,22 @@ fn a_killed_server_moves_the_vip_and_nothing_is_left_behind() -> Result<()> {
     }
     let lab = Lab::start(LabOptions::floor())?;
     lab.start_keepalived()?;
-    let writers = lab.write(&[Via::Vip(200)])?;
+    let writers = lab.write(&[Via::Vip(200), Via::FreshVip(200)])?;
     writers.wait_for_acks(50, PATIENCE)?;
     let fault = lab.a().kill_server()?;
     lab.b().wait_serving(PATIENCE)?;
     writers.wait_for_acks(50, PATIENCE)?;
     ensure!(lab.b().has_vip() && !lab.a().has_vip());
     let ledger = writers.stop();
-    let gap = ledger
-        .vip()
-        .and_then(|vip| vip.gap_after(fault))
-        .context("no gap")?;
-    println!("gap of the bare take-over: {:.1} ms", gap.ms());
-    ensure!(gap.ms() < 1000.0, "{gap:?}");
+    for writer in &ledger.writers {
+        let gap = writer.gap_after(fault).context("no gap")?;
+        println!(
+            "gap of the bare take-over, {}: {:.1} ms",
+            writer.name,
+            gap.ms()
+        );
+        ensure!(gap.ms() < 1000.0, "{gap:?}");
+    }
     let events = lab.timeline().events();
     for expected in [
         What::Vip(NodeId::B, true),
@@ -142,7 +145,8 @@ fn links_break_and_heal() -> Result<()> {
     lab.cut(Host::B, Host::Client, Direction::OneWay)?;
     ensure!(!reaches(Host::Client, NodeId::B) && reaches(Host::Client, NodeId::A));
     lab.heal()?;
-    ensure!(reaches(Host::Client, NodeId::B));
+    // The client's neighbour table asks for a lost address once a second only.
+    wait_until("healed", PATIENCE, || Ok(reaches(Host::Client, NodeId::B)))?;
     lab.cut_vrrp(Host::A, Host::B, Direction::Both)?;
     wait_until("both have the VIP", PATIENCE, || {
         Ok(lab.a().has_vip() && lab.b().has_vip())
@@ -315,5 +319,35 @@ fn two_open_nodes_are_seen() -> Result<()> {
         seen("two open nodes in epoch 0") && seen("2 nodes are open"),
         "{verdict}"
     );
+    Ok(())
+}
+
+#[test]
+fn disks_fill_up_and_binlogs_lose_their_end() -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    let lab = Lab::start(LabOptions {
+        data_size: Some("100m".to_owned()),
+        ..LabOptions::floor()
+    })?;
+    lab.b().fill_disk()?;
+    ensure!(
+        std::fs::write(lab.b().paths().data().join("x"), "x").is_err(),
+        "full is full"
+    );
+    lab.b().free_disk()?;
+    lab.a()
+        .query_local("INSERT INTO lab.ledger VALUES (1, 0, 11, 0, NOW(6))")?;
+    lab.b().wait_until("the row arrives", PATIENCE, |b| {
+        Ok(b.query_local("SELECT id FROM lab.ledger")?.len() == 1)
+    })?;
+    lab.a().kill_server()?;
+    let before = lab.a().last_binlog()?.metadata()?.len();
+    lab.a().truncate_binlog(31)?;
+    ensure!(lab.a().last_binlog()?.metadata()?.len() == before - 31);
+    let id = lab.id().to_owned();
+    drop(lab);
+    ensure!(leftovers(&id)?.is_empty(), "{:?}", leftovers(&id)?);
     Ok(())
 }
