@@ -104,14 +104,25 @@ impl Timeline {
         all
     }
 
+    /// When the first fault was made.
+    #[must_use]
+    pub fn first_fault_us(&self) -> Option<u64> {
+        let events = self.events();
+        let mut faults = events
+            .iter()
+            .filter(|event| matches!(event.what, What::Fault(_)));
+        faults.next().map(|event| event.at_us)
+    }
+
     /// When the last fault was made.
     #[must_use]
     pub fn last_fault_us(&self) -> Option<u64> {
         let events = self.events();
-        let mut latest = events.iter().rev();
-        latest
-            .find(|event| matches!(event.what, What::Fault(_)))
-            .map(|event| event.at_us)
+        let mut faults = events
+            .iter()
+            .rev()
+            .filter(|event| matches!(event.what, What::Fault(_)));
+        faults.next().map(|event| event.at_us)
     }
 
     /// When the lab began.

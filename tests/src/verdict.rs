@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::clock::wait_until;
 use crate::lab::Lab;
 use crate::ledger::{Ack, Gap, Ledger, WriterLog, ms};
 use crate::node::Node;
 use crate::options::NodeId;
+
+/// How long a replica without writers may need to become level.
+const LAG: Duration = Duration::from_secs(3);
 
 /// What became of the acknowledged rows.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +38,7 @@ pub struct Verdict {
     pub open: Vec<NodeId>,
     /// What the other node does.
     pub other: String,
-    /// The longest time without acknowledgement after the last fault, as the VIP's clients saw it.
+    /// The longest time without acknowledgement after the first fault, as the VIP's clients saw it.
     pub gap: Option<Gap>,
     /// The same for clients that connect anew for every row: when the service was there again.
     pub fresh_gap: Option<Gap>,
@@ -131,6 +136,9 @@ impl Verdict {
         };
         let other = lab.node(serving.other());
         let follows = other.follows(serving);
+        if matches!(follows, Ok(true)) {
+            self.alike(lab.node(serving), other);
+        }
         self.other = match (&follows, diverged(other)) {
             (Ok(true), _) => format!("{} follows {serving}", other.id()),
             (_, Some(why)) => format!("{} is marked diverged: {why}", other.id()),
@@ -147,8 +155,29 @@ impl Verdict {
         };
     }
 
+    /// A replica may run without an error and hold other rows: what it lacks may still come, what it has too
+    /// much never goes.
+    fn alike(&mut self, serving: &Node, replica: &Node) {
+        let mut difference = String::new();
+        let alike = wait_until("the replica's rows are the source's", LAG, || {
+            let (source, copy) = (table(serving)?, table(replica)?);
+            let (extra, missing) = (
+                copy.difference(&source).count(),
+                source.difference(&copy).count(),
+            );
+            difference = format!("it has {extra} rows of its own and lacks {missing}");
+            Ok(extra + missing == 0)
+        });
+        if alike.is_err() {
+            let (replica, serving) = (replica.id(), serving.id());
+            self.failures.push(format!(
+                "{replica} follows {serving} and differs from it: {difference}"
+            ));
+        }
+    }
+
     fn story(&mut self, lab: &Lab, ledger: &Ledger) {
-        let fault = lab.timeline().last_fault_us();
+        let fault = lab.timeline().first_fault_us();
         let zero = fault.unwrap_or(lab.timeline().begun_us());
         self.story = lab.timeline().lines(zero, zero.saturating_sub(1_000_000));
         let gap = |writer: &WriterLog| writer.gap_after(fault.unwrap_or(0));
@@ -177,7 +206,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "What happened (ms from the last fault):")?;
+        writeln!(f, "What happened (ms from the first fault):")?;
         self.story
             .iter()
             .try_for_each(|line| writeln!(f, "  {line}"))?;
