@@ -20,7 +20,7 @@ use crate::sql::{self, Login, Target};
 
 const EPOCH: &str = "COALESCE((SELECT MAX(epoch) FROM keepalived_mysql.promotion WHERE state IN ('opening','opened')),0)";
 const READ_TIMEOUT: Duration = Duration::from_millis(400);
-const FRESH_READ_TIMEOUT: Duration = Duration::from_millis(50);
+const FRESH_READ_TIMEOUT: Duration = Duration::from_millis(25);
 
 /// Which way a writer takes, and how many rows it tries each second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
