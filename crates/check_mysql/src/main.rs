@@ -1,1 +1,8 @@
-fn main() {}
+//! `check_mysql`: see the library's `programs`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keepalived_mysql::programs::check_mysql()
+}

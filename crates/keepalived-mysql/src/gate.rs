@@ -25,5 +25,8 @@ pub fn release(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerEr
     if off(Safety::Gate) {
         return Ok(());
     }
-    contact.session.run("SELECT RELEASE_LOCK('keepalived_mysql.gate')", deadline).map(drop)
+    contact
+        .session
+        .run("SELECT RELEASE_LOCK('keepalived_mysql.gate')", deadline)
+        .map(drop)
 }

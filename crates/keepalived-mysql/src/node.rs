@@ -13,12 +13,18 @@ use crate::view::{Facts, Gtids, NodeView, State};
 
 /// How a node's own programs reach its server: over the socket.
 pub fn local_target(config: &Config, node: &Node) -> Target {
-    target(Endpoint::Socket(node.socket.clone()), &config.accounts.local)
+    target(
+        Endpoint::Socket(node.socket.clone()),
+        &config.accounts.local,
+    )
 }
 
 /// How the other nodes reach it: over TCP, at its own address, never through the VIP.
 pub fn peer_target(config: &Config, node: &Node) -> Target {
-    target(Endpoint::Tcp(node.address, node.port), &config.accounts.peer)
+    target(
+        Endpoint::Tcp(node.address, node.port),
+        &config.accounts.peer,
+    )
 }
 
 fn target(endpoint: Endpoint, account: &Account) -> Target {
@@ -55,7 +61,11 @@ impl Contact {
 
     /// Reads everything that `decide` wants to know of this server.
     pub fn facts(&mut self, deadline: Deadline) -> Result<Facts, ServerError> {
-        let sql = format!("{}; {}", self.dialect.facts(), self.dialect.replica_status());
+        let sql = format!(
+            "{}; {}",
+            self.dialect.facts(),
+            self.dialect.replica_status()
+        );
         let mut answers = self.session.run(&sql, deadline)?.into_iter();
         let row = answers
             .next()
@@ -72,7 +82,10 @@ impl Contact {
     }
 
     /// Where the server's own binary log ends; none if it writes none.
-    pub fn binlog_end(&mut self, deadline: Deadline) -> Result<Option<BinlogPosition>, ServerError> {
+    pub fn binlog_end(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<Option<BinlogPosition>, ServerError> {
         let rows = self.session.rows(self.dialect.binlog_end(), deadline)?;
         Ok(rows.first().and_then(|row| {
             Some(BinlogPosition {
@@ -82,8 +95,16 @@ impl Contact {
         }))
     }
 
-    fn plain_facts(&self, row: &Row, channels: Vec<crate::replication::replica::ReplicaStatus>) -> Result<Facts, ServerError> {
-        let number = |name: &str| row.get(name).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
+    fn plain_facts(
+        &self,
+        row: &Row,
+        channels: Vec<crate::replication::replica::ReplicaStatus>,
+    ) -> Result<Facts, ServerError> {
+        let number = |name: &str| {
+            row.get(name)
+                .and_then(|v| v.parse::<u64>().ok())
+                .unwrap_or(0)
+        };
         Ok(Facts {
             dialect: self.dialect,
             identity: row.get("identity").unwrap_or_default().to_owned(),
@@ -123,15 +144,25 @@ fn gtids(row: &Row) -> Result<Gtids, String> {
     if let Some(executed) = row.get("gtid_executed") {
         return Ok(Gtids::MySql {
             executed: executed.parse().map_err(|e| parse_error(&e))?,
-            purged: row.get("gtid_purged").unwrap_or_default().parse().map_err(|e| parse_error(&e))?,
+            purged: row
+                .get("gtid_purged")
+                .unwrap_or_default()
+                .parse()
+                .map_err(|e| parse_error(&e))?,
             on: matches!(row.get("gtid_mode"), Some("ON")),
         });
     }
     let text = |name: &str| row.get(name).unwrap_or_default();
     Ok(Gtids::MariaDb {
-        binlog: text("gtid_binlog_pos").parse().map_err(|e| parse_error(&e))?,
-        state: text("gtid_binlog_state").parse().map_err(|e| parse_error(&e))?,
-        slave: text("gtid_slave_pos").parse().map_err(|e| parse_error(&e))?,
+        binlog: text("gtid_binlog_pos")
+            .parse()
+            .map_err(|e| parse_error(&e))?,
+        state: text("gtid_binlog_state")
+            .parse()
+            .map_err(|e| parse_error(&e))?,
+        slave: text("gtid_slave_pos")
+            .parse()
+            .map_err(|e| parse_error(&e))?,
     })
 }
 
@@ -162,12 +193,20 @@ pub fn view_of(node: &Node, facts: Result<Facts, ServerError>) -> NodeView {
 }
 
 /// Looks at this node over its socket. The session stays open for whoever acts next.
-pub fn observe_local(config: &Config, node: &Node, deadline: Deadline) -> (NodeView, Option<Contact>) {
+pub fn observe_local(
+    config: &Config,
+    node: &Node,
+    deadline: Deadline,
+) -> (NodeView, Option<Contact>) {
     observe(node, &local_target(config, node), deadline)
 }
 
 /// Looks at another node over TCP.
-pub fn observe_peer(config: &Config, node: &Node, deadline: Deadline) -> (NodeView, Option<Contact>) {
+pub fn observe_peer(
+    config: &Config,
+    node: &Node,
+    deadline: Deadline,
+) -> (NodeView, Option<Contact>) {
     observe(node, &peer_target(config, node), deadline)
 }
 
@@ -178,11 +217,19 @@ pub fn observe_peers(config: &Config, local: &Node, peer_timeout: Duration) -> V
         let looks: Vec<_> = config
             .peers(local)
             .into_iter()
-            .map(|peer| (peer, scope.spawn(move || observe_peer(config, peer, deadline).0)))
+            .map(|peer| {
+                (
+                    peer,
+                    scope.spawn(move || observe_peer(config, peer, deadline).0),
+                )
+            })
             .collect();
         looks
             .into_iter()
-            .map(|(peer, look)| look.join().unwrap_or_else(|_| view_of(peer, Err(unreadable(peer)))))
+            .map(|(peer, look)| {
+                look.join()
+                    .unwrap_or_else(|_| view_of(peer, Err(unreadable(peer))))
+            })
             .collect()
     })
 }

@@ -54,14 +54,18 @@ mod active {
 
     /// Waits at `step` while `KEEPALIVED_MYSQL_TEST_PAUSE_DIR` holds a file `step.pause`.
     pub fn reached(step: &str) {
-        let Some(folder) = std::env::var_os("KEEPALIVED_MYSQL_TEST_PAUSE_DIR").map(PathBuf::from) else {
+        let Some(folder) = std::env::var_os("KEEPALIVED_MYSQL_TEST_PAUSE_DIR").map(PathBuf::from)
+        else {
             return;
         };
         let pause = folder.join(format!("{step}.pause"));
         if !pause.exists() {
             return;
         }
-        let _ = std::fs::write(folder.join(format!("{step}.reached")), std::process::id().to_string());
+        let _ = std::fs::write(
+            folder.join(format!("{step}.reached")),
+            std::process::id().to_string(),
+        );
         let started = Instant::now();
         while pause.exists() && started.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(1));

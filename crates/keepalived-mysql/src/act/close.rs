@@ -42,7 +42,9 @@ pub fn close_server(here: &Here, timeout: Duration) -> Result<Closed, Failure> {
             already: true,
             ..Closed::default()
         }),
-        Err(error) => Err(Failure::Incomplete(format!("this node may still accept writes: {error}"))),
+        Err(error) => Err(Failure::Incomplete(format!(
+            "this node may still accept writes: {error}"
+        ))),
     }
 }
 
@@ -105,7 +107,9 @@ fn ask_server(here: &Here) -> Result<Stood, ServerError> {
 
 /// With the server dead, the index of its binary log and the size of the last file tell the end.
 fn from_files(here: &Here) -> Stood {
-    let position = here.binlog_base().and_then(|base| end_of_files(Path::new(&base)));
+    let position = here
+        .binlog_base()
+        .and_then(|base| end_of_files(Path::new(&base)));
     Stood {
         at: utc_now(),
         told_by: "files",
@@ -136,7 +140,11 @@ mod tests {
     fn the_last_file_of_the_index_tells_the_end() {
         let folder = tempfile::tempdir().expect("folder");
         let base = folder.path().join("binlog");
-        std::fs::write(base.with_extension("index"), "./binlog.000001\n./binlog.000002\n").expect("index");
+        std::fs::write(
+            base.with_extension("index"),
+            "./binlog.000001\n./binlog.000002\n",
+        )
+        .expect("index");
         std::fs::write(folder.path().join("binlog.000002"), vec![0; 1234]).expect("log");
         let end = end_of_files(&base).expect("end");
         assert_eq!((end.file.as_str(), end.offset), ("binlog.000002", 1234));

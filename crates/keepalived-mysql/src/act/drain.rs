@@ -41,7 +41,11 @@ pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<
         detail,
     };
     let mariadb = contact.dialect.product == crate::server::dialect::Product::MariaDb;
-    let position = if mariadb { "@@global.gtid_slave_pos" } else { "NULL" };
+    let position = if mariadb {
+        "@@global.gtid_slave_pos"
+    } else {
+        "NULL"
+    };
     // The order matters: a position read before the status could be behind it.
     let sql = format!(
         "{}; SELECT {position}; SELECT COUNT(*) FROM information_schema.PROCESSLIST \
@@ -51,16 +55,30 @@ pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<
     );
     let answers = contact.session.run(&sql, deadline)?;
     let mut found = None;
-    for row in answers.first().map(|answer| answer.rows.as_slice()).unwrap_or_default() {
-        let status = parse_replica_status(&StatusRow::from_iter(row.columns())).map_err(|e| lost(e.to_string()))?;
+    for row in answers
+        .first()
+        .map(|answer| answer.rows.as_slice())
+        .unwrap_or_default()
+    {
+        let status = parse_replica_status(&StatusRow::from_iter(row.columns()))
+            .map_err(|e| lost(e.to_string()))?;
         if status.channel == channel {
             found = Some(status);
         }
     }
-    let cell = |index: usize| answers.get(index).and_then(|a| a.rows.first()).and_then(|row| row.at(0));
+    let cell = |index: usize| {
+        answers
+            .get(index)
+            .and_then(|a| a.rows.first())
+            .and_then(|row| row.at(0))
+    };
     Ok(Look {
-        status: found.ok_or_else(|| lost(format!("the replication channel '{channel}' is gone")))?,
-        slave_pos: cell(1).map(str::parse).transpose().map_err(|e: crate::replication::gtid::GtidError| lost(e.to_string()))?,
+        status: found
+            .ok_or_else(|| lost(format!("the replication channel '{channel}' is gone")))?,
+        slave_pos: cell(1)
+            .map(str::parse)
+            .transpose()
+            .map_err(|e: crate::replication::gtid::GtidError| lost(e.to_string()))?,
         workers_idle: cell(2) == Some("0"),
     })
 }
@@ -121,7 +139,10 @@ impl<'a> Waiting<'a> {
 
     /// Looks until `enough` is content. It gets the look, the one before, and for how long nothing
     /// has moved.
-    fn until(&mut self, mut enough: impl FnMut(&Look, Option<&Look>, Duration) -> Result<Option<String>, Failure>) -> Result<String, Failure> {
+    fn until(
+        &mut self,
+        mut enough: impl FnMut(&Look, Option<&Look>, Duration) -> Result<Option<String>, Failure>,
+    ) -> Result<String, Failure> {
         let mut pauses = Pauses::up_to(Duration::from_millis(50));
         loop {
             let now = look(self.contact, self.channel, Deadline::after(SHORT))
@@ -154,12 +175,16 @@ impl<'a> Waiting<'a> {
     /// session's lock: a backup, FLUSH TABLES WITH READ LOCK, LOCK TABLES.
     fn unblock(&mut self, now: &Look) -> Result<(), Failure> {
         let stuck = self.last_progress.elapsed() >= self.here.config.promote.blocker_grace;
-        let waits_for_lock = now.status.applier_state.contains("lock") || now.status.applier_state.contains("Lock");
+        let waits_for_lock =
+            now.status.applier_state.contains("lock") || now.status.applier_state.contains("Lock");
         if self.blockers_gone || !stuck || !waits_for_lock {
             return Ok(());
         }
         self.blockers_gone = true;
-        log::warn!("the applier has waited for a lock: {}", now.status.applier_state);
+        log::warn!(
+            "the applier has waited for a lock: {}",
+            now.status.applier_state
+        );
         disconnect_applications(self.here, &self.here.node)
             .map(drop)
             .map_err(|error| Failure::server("disconnecting whoever blocks the applier", &error))
@@ -203,8 +228,13 @@ impl<'a> Waiting<'a> {
 }
 
 /// Waits until nearly everything received is applied, while the source may go on sending.
-pub fn nearly_applied(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
-    let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| Failure::server("looking at replication", &e))?;
+pub fn nearly_applied(
+    here: &Here,
+    contact: &mut Contact,
+    channel: &str,
+) -> Result<String, Failure> {
+    let seen = look(contact, channel, Deadline::after(SHORT))
+        .map_err(|e| Failure::server("looking at replication", &e))?;
     start_applier(contact, &seen)?;
     Waiting::new(here, contact, channel).until(|now, _, _| {
         if let Some(error) = &now.status.applier_error {
@@ -214,8 +244,10 @@ pub fn nearly_applied(here: &Here, contact: &mut Contact, channel: &str) -> Resu
             return Ok(Some("nothing was ever received".into()));
         };
         let left = received.bytes_since(applied);
-        Ok((received <= applied || left.is_some_and(|bytes| bytes <= NEARLY))
-            .then(|| format!("{} bytes left", left.unwrap_or(0))))
+        Ok(
+            (received <= applied || left.is_some_and(|bytes| bytes <= NEARLY))
+                .then(|| format!("{} bytes left", left.unwrap_or(0))),
+        )
     })
 }
 
@@ -228,8 +260,15 @@ fn broken(error: &crate::replication::replica::ReplicationError) -> Failure {
 }
 
 /// Waits until everything up to `end`, where the closed `source`'s history ends, is received and applied.
-pub fn caught_up(here: &Here, contact: &mut Contact, channel: &str, end: &Coordinates, source: impl Fn() -> NodeView) -> Result<String, Failure> {
-    let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| Failure::server("looking at replication", &e))?;
+pub fn caught_up(
+    here: &Here,
+    contact: &mut Contact,
+    channel: &str,
+    end: &Coordinates,
+    source: impl Fn() -> NodeView,
+) -> Result<String, Failure> {
+    let seen = look(contact, channel, Deadline::after(SHORT))
+        .map_err(|e| Failure::server("looking at replication", &e))?;
     start_applier(contact, &seen)?;
     if seen.status.receiver == Receiver::Stopped {
         let sql = contact.dialect.start_receiver(channel);
@@ -246,11 +285,15 @@ pub fn caught_up(here: &Here, contact: &mut Contact, channel: &str, end: &Coordi
         if covers(now, end) {
             return Ok(Some("everything the source has is applied".into()));
         }
-        if asked.elapsed() > Duration::from_millis(250) && now.status.receiver != Receiver::Running {
+        if asked.elapsed() > Duration::from_millis(250) && now.status.receiver != Receiver::Running
+        {
             asked = Instant::now();
             let view = source();
             if !matches!(view.state, State::Open | State::Closed) {
-                return Err(Failure::Changed(format!("{} went away while its last transactions were fetched: {}", view.name, view.why)));
+                return Err(Failure::Changed(format!(
+                    "{} went away while its last transactions were fetched: {}",
+                    view.name, view.why
+                )));
             }
         }
         Ok(None)
@@ -278,28 +321,42 @@ fn covers(now: &Look, end: &Coordinates) -> bool {
 pub fn stop_receiver(contact: &mut Contact, channel: &str) -> Result<String, Failure> {
     let failed = |error: &ServerError| Failure::server("stopping the receiver", error);
     let sql = contact.dialect.stop_receiver(channel);
-    contact.session.run(&sql, Deadline::after(SHORT)).map_err(|e| failed(&e))?;
+    contact
+        .session
+        .run(&sql, Deadline::after(SHORT))
+        .map_err(|e| failed(&e))?;
     let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| failed(&e))?;
     if seen.status.receiver == Receiver::Stopped {
         Ok(String::new())
     } else {
-        Err(Failure::Failed("the receiver runs on although it was stopped".into()))
+        Err(Failure::Failed(
+            "the receiver runs on although it was stopped".into(),
+        ))
     }
 }
 
 /// Proves that everything received is applied. Returns the last look.
-pub fn prove_applied(here: &Here, contact: &mut Contact, channel: &str) -> Result<(Look, String), Failure> {
+pub fn prove_applied(
+    here: &Here,
+    contact: &mut Contact,
+    channel: &str,
+) -> Result<(Look, String), Failure> {
     let mut last = None;
     let note = Waiting::new(here, contact, channel).until(|now, before, still| {
         last = Some(now.clone());
         let sign = LastTransaction::MayBePartial {
             workers_idle: now.workers_idle,
         };
-        match drained(&now.status, before.map(|look| &look.status), now.slave_pos.as_ref(), sign) {
+        match drained(
+            &now.status,
+            before.map(|look| &look.status),
+            now.slave_pos.as_ref(),
+            sign,
+        ) {
             Drain::Complete => Ok(Some("everything received is applied".into())),
-            Drain::PartialTail { what, .. } if still >= STILL => {
-                Ok(Some(format!("the source died while sending; what came whole is applied ({what})")))
-            }
+            Drain::PartialTail { what, .. } if still >= STILL => Ok(Some(format!(
+                "the source died while sending; what came whole is applied ({what})"
+            ))),
             Drain::PartialTail { .. } | Drain::Pending { .. } => Ok(None),
             Drain::Impossible { why } => Err(Failure::Refused(Refusal::new(
                 Rule::BrokenApplier,

@@ -43,12 +43,17 @@ impl Failure {
     /// The message for it.
     pub fn message(&self) -> Message {
         match self {
-            Self::Superseded => Message::new("superseded by a newer word of keepalived; nothing more to do here"),
+            Self::Superseded => {
+                Message::new("superseded by a newer word of keepalived; nothing more to do here")
+            }
             Self::Terminated => Message::new("stopped by a signal between two steps"),
             Self::Refused(refusal) => {
                 let message = Message::new(refusal.to_string()).hint(refusal.hint.clone());
                 if refusal.rule.overridable() {
-                    message.detail(format!("--override {} sets exactly this rule aside", refusal.rule))
+                    message.detail(format!(
+                        "--override {} sets exactly this rule aside",
+                        refusal.rule
+                    ))
                 } else {
                     message
                 }
@@ -66,5 +71,15 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message().one_line())
+    }
+}
+
+impl crate::cli::Failure for Failure {
+    fn message(&self) -> Message {
+        Failure::message(self)
+    }
+
+    fn exit(&self) -> Exit {
+        Failure::exit(self)
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::config::{Config, Node};
 use crate::decide::promote::Site;
-use crate::keepalived::{Keepalived, liveness};
 use crate::decide::rule::{Refusal, Rule};
+use crate::keepalived::{Keepalived, liveness};
 use crate::ledger::files::{RunDir, StateDir, StateError};
 use crate::role::{Intent, IntentStore, Recorded, Role};
 use crate::switches::{Safety, off};
@@ -38,7 +38,9 @@ impl Here {
         let mut broken = None;
         let run = usable(RunDir::open(&config), &mut broken);
         let state = usable(StateDir::open(&config), &mut broken);
-        let intents = run.as_ref().and_then(|run| usable(IntentStore::open(run), &mut broken));
+        let intents = run
+            .as_ref()
+            .and_then(|run| usable(IntentStore::open(run), &mut broken));
         let basis = intents
             .as_ref()
             .and_then(|intents| usable(intents.current(), &mut broken).flatten());
@@ -61,7 +63,10 @@ impl Here {
     /// When it cannot be recorded. A closing goes on without a record, an opening must not.
     pub fn take_up(&mut self, intent: Intent) -> Result<Recorded, String> {
         let Some(intents) = &self.intents else {
-            return Err(self.broken.clone().unwrap_or_else(|| "no run folder".into()));
+            return Err(self
+                .broken
+                .clone()
+                .unwrap_or_else(|| "no run folder".into()));
         };
         let recorded = intents.record(&intent).map_err(|error| error.to_string())?;
         if recorded == Recorded::Newest {

@@ -29,6 +29,8 @@ const PEERS: &str = "peers.json";
 const CONTRADICTION: &str = "contradiction.json";
 const BINLOG_BASE: &str = "binlog-base.json";
 const HELD: &str = "held.json";
+const VERDICT: &str = "verdict.json";
+const REJOIN: &str = "rejoin.json";
 
 /// The part of the memory that survives a reboot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +59,14 @@ struct Baseline {
 pub struct Refused {
     /// Why.
     pub refusal: Refusal,
+    boot_id: String,
+    attempts: u32,
+    next_at: Duration,
+}
+
+/// A rejoin that failed, and when to try again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Backoff {
     boot_id: String,
     attempts: u32,
     next_at: Duration,
@@ -127,10 +137,20 @@ impl Here {
     }
 
     /// Keeps a document in the state folder.
-    pub fn keep<T: Serialize>(&self, name: &str, value: &T, durability: Durability) -> Result<(), String> {
+    pub fn keep<T: Serialize>(
+        &self,
+        name: &str,
+        value: &T,
+        durability: Durability,
+    ) -> Result<(), String> {
         match &self.state {
-            Some(state) => state.write_atomic(name, value, durability).map_err(|error| error.to_string()),
-            None => Err(self.broken.clone().unwrap_or_else(|| "no state folder".into())),
+            Some(state) => state
+                .write_atomic(name, value, durability)
+                .map_err(|error| error.to_string()),
+            None => Err(self
+                .broken
+                .clone()
+                .unwrap_or_else(|| "no state folder".into())),
         }
     }
 
@@ -246,14 +266,13 @@ impl Here {
             .refused()
             .filter(|before| before.refusal.rule == refusal.rule)
             .map_or(0, |before| before.attempts.saturating_add(1));
-        let pause = Duration::from_secs(1 << attempts.min(6)).min(Duration::from_secs(60));
         self.note(
             REFUSED,
             &Refused {
                 refusal: refusal.clone(),
                 boot_id: self.boot_id.clone(),
                 attempts,
-                next_at: boottime_now() + pause,
+                next_at: boottime_now() + pause(attempts),
             },
         );
     }
@@ -279,7 +298,8 @@ impl Here {
     pub fn recent_peers(&self, longest: Duration) -> Vec<PeerBrief> {
         self.recall(PEERS)
             .filter(|briefs: &Briefs| {
-                briefs.boot_id == self.boot_id && boottime_now().saturating_sub(briefs.at) <= longest
+                briefs.boot_id == self.boot_id
+                    && boottime_now().saturating_sub(briefs.at) <= longest
             })
             .map(|briefs| briefs.peers)
             .unwrap_or_default()
@@ -288,7 +308,11 @@ impl Here {
     /// Keeps the fence row as it was when keepalived said MASTER; whatever is raised above it later,
     /// by another node, was raised against us.
     pub fn note_baseline(&self, fence: &Epoch) {
-        let Some(intent) = self.basis.as_ref().filter(|intent| intent.role == Role::Master) else {
+        let Some(intent) = self
+            .basis
+            .as_ref()
+            .filter(|intent| intent.role == Role::Master)
+        else {
             return;
         };
         let known: Option<Baseline> = self.recall(BASELINE);
@@ -315,7 +339,9 @@ impl Here {
 
     /// Looks whether another node raised the fence row against this one while it was MASTER.
     pub fn update_fenced_mark(&self, me: &NodeView) {
-        let (Some(facts), Some(pid), Some(intent)) = (&me.facts, self.keepalived_pid(), &self.basis) else {
+        let (Some(facts), Some(pid), Some(intent)) =
+            (&me.facts, self.keepalived_pid(), &self.basis)
+        else {
             return;
         };
         let baseline: Option<Baseline> = self.recall(BASELINE);
@@ -328,7 +354,10 @@ impl Here {
             && fence.node != self.node.name
             && *fence > baseline.fence.max(facts.own_epoch());
         if against_us {
-            log::warn!("fenced by {} under epoch {fence} while keepalived says MASTER here", fence.node);
+            log::warn!(
+                "fenced by {} under epoch {fence} while keepalived says MASTER here",
+                fence.node
+            );
             self.note(
                 FENCED,
                 &FencedMark {
@@ -349,12 +378,17 @@ impl Here {
         };
         let withdrew = fencer.facts.as_ref().is_some_and(|facts| {
             facts.promotions.iter().any(|record| {
-                record.epoch == mark.by && record.state == crate::ledger::record::RecordState::Withdrawn
+                record.epoch == mark.by
+                    && record.state == crate::ledger::record::RecordState::Withdrawn
             })
         });
-        let closed = matches!(fencer.state, State::Closed | State::Down) && !claims(fencer, &mark.by);
+        let closed =
+            matches!(fencer.state, State::Closed | State::Down) && !claims(fencer, &mark.by);
         if withdrew || closed {
-            log::info!("{} no longer serves: this node may be promoted again", fencer.name);
+            log::info!(
+                "{} no longer serves: this node may be promoted again",
+                fencer.name
+            );
             self.forget(FENCED);
             // A MASTER that was never told otherwise begins anew with the fence row as it is now.
             self.forget(BASELINE);
@@ -373,6 +407,42 @@ impl Here {
     /// Where the server's binary log lies.
     pub fn binlog_base(&self) -> Option<String> {
         self.recall(BINLOG_BASE)
+    }
+
+    /// Keeps a verdict. True if the last one was the same.
+    pub fn said_before<T: Serialize + DeserializeOwned + PartialEq>(&self, verdict: &T) -> bool {
+        let before: Option<T> = self.recall(VERDICT);
+        let same = before.as_ref() == Some(verdict);
+        if !same {
+            self.note(VERDICT, verdict);
+        }
+        same
+    }
+
+    /// Whether a rejoin is worth another try: 1 s after the first failure, up to a minute later on.
+    pub fn rejoin_due(&self) -> bool {
+        self.recall(REJOIN).is_none_or(|backoff: Backoff| {
+            backoff.boot_id != self.boot_id || boottime_now() >= backoff.next_at
+        })
+    }
+
+    /// A rejoin failed or was held.
+    pub fn note_rejoin_failed(&self) {
+        let before: Option<Backoff> = self.recall(REJOIN);
+        let attempts = before.map_or(0, |before| before.attempts.saturating_add(1));
+        self.note(
+            REJOIN,
+            &Backoff {
+                boot_id: self.boot_id.clone(),
+                attempts,
+                next_at: boottime_now() + pause(attempts),
+            },
+        );
+    }
+
+    /// A rejoin succeeded.
+    pub fn forget_rejoin_failed(&self) {
+        self.forget(REJOIN);
     }
 
     /// Keeps why this node follows nobody. True if it was for the same reason before.
@@ -408,6 +478,11 @@ impl Here {
     }
 }
 
+/// The pause after a number of failures: 1 s, doubling, at most a minute.
+fn pause(attempts: u32) -> Duration {
+    Duration::from_secs(1 << attempts.min(6)).min(Duration::from_secs(60))
+}
+
 /// Whether a closed fencer is still on its way to open under `epoch`.
 fn claims(fencer: &NodeView, epoch: &Epoch) -> bool {
     fencer.facts.as_ref().is_some_and(|facts| {
@@ -415,7 +490,8 @@ fn claims(fencer: &NodeView, epoch: &Epoch) -> bool {
             record.epoch == *epoch
                 && matches!(
                     record.state,
-                    crate::ledger::record::RecordState::Claim | crate::ledger::record::RecordState::Opening
+                    crate::ledger::record::RecordState::Claim
+                        | crate::ledger::record::RecordState::Opening
                 )
         })
     })

@@ -62,7 +62,12 @@ pub fn decide_only(here: &Here, overrides: &BTreeSet<Rule>) -> (Decision, NodeVi
     (decision(here, &me, &peers, overrides), me, peers)
 }
 
-fn decision(here: &Here, me: &NodeView, peers: &[NodeView], overrides: &BTreeSet<Rule>) -> Decision {
+fn decision(
+    here: &Here,
+    me: &NodeView,
+    peers: &[NodeView],
+    overrides: &BTreeSet<Rule>,
+) -> Decision {
     let memory = here.memory();
     let site = here.site();
     let policy = policy(&here.config, overrides);
@@ -90,7 +95,9 @@ pub fn promote(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Fail
             return Err(Failure::Superseded);
         }
     }
-    Err(Failure::Failed(format!("the nodes kept changing: {changed}")))
+    Err(Failure::Failed(format!(
+        "the nodes kept changing: {changed}"
+    )))
 }
 
 fn settle(here: &Here, result: Result<Promoted, Failure>) -> Result<Promoted, Failure> {
@@ -118,7 +125,8 @@ fn attempt(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Failure>
         Decision::Yield { to } => yield_to(here, &to),
         Decision::Refuse(refusal) => Err(Failure::Refused(refusal)),
         Decision::Go(plan) => {
-            let contact = contact.ok_or_else(|| Failure::Changed("the local server went away".into()))?;
+            let contact =
+                contact.ok_or_else(|| Failure::Changed("the local server went away".into()))?;
             execute(here, &plan, contact, me, peers)
         }
     }
@@ -126,11 +134,21 @@ fn attempt(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Failure>
 
 fn yield_to(here: &Here, to: &Epoch) -> Result<Promoted, Failure> {
     log::error!("epoch {to} was opened above ours: closing and giving the VIP up");
-    close::close_local(here, "a higher epoch serves elsewhere", here.config.close.timeout)?;
+    close::close_local(
+        here,
+        "a higher epoch serves elsewhere",
+        here.config.close.timeout,
+    )?;
     Ok(Promoted::Yielded)
 }
 
-fn execute(here: &Here, plan: &Plan, contact: Contact, me: NodeView, peers: Vec<NodeView>) -> Result<Promoted, Failure> {
+fn execute(
+    here: &Here,
+    plan: &Plan,
+    contact: Contact,
+    me: NodeView,
+    peers: Vec<NodeView>,
+) -> Result<Promoted, Failure> {
     for warning in &plan.warnings {
         log::warn!("{warning}");
     }

@@ -98,8 +98,16 @@ impl Receipt {
         };
         let took = self.since_start().saturating_sub(at);
         match &error {
-            None => log::info!("step {} took {:.1} ms {note}", step.name(), milliseconds(took)),
-            Some(error) => log::warn!("step {} failed after {:.1} ms: {error}", step.name(), milliseconds(took)),
+            None => log::info!(
+                "step {} took {:.1} ms {note}",
+                step.name(),
+                milliseconds(took)
+            ),
+            Some(error) => log::warn!(
+                "step {} failed after {:.1} ms: {error}",
+                step.name(),
+                milliseconds(took)
+            ),
         }
         self.steps.push(StepReceipt {
             step: step.clone(),
@@ -115,7 +123,13 @@ impl Receipt {
     pub fn finish(mut self, here: &Here, outcome: impl Into<String>) -> Self {
         self.outcome = outcome.into();
         self.took_ms = milliseconds(self.since_start());
-        log::info!("{}: {} ({:.1} ms): {}", self.transition, self.outcome, self.took_ms, self.goal);
+        log::info!(
+            "{}: {} ({:.1} ms): {}",
+            self.transition,
+            self.outcome,
+            self.took_ms,
+            self.goal
+        );
         match serde_json::to_value(&self) {
             Ok(value) => {
                 if let Err(error) = append(here, &value) {
@@ -138,14 +152,23 @@ fn tell(here: &Here, receipt: &serde_json::Value) {
     let mut args = vec!["--kill-after=1s".to_owned(), "10s".to_owned()];
     args.extend(here.config.hooks.on_event.iter().cloned());
     let document = receipt.to_string();
-    if let Err(error) = spawn_detached(std::path::Path::new("/usr/bin/timeout"), &args, Some(document.as_bytes())) {
-        log::warn!("cannot start the hook {:?}: {error}", here.config.hooks.on_event);
+    if let Err(error) = spawn_detached(
+        std::path::Path::new("/usr/bin/timeout"),
+        &args,
+        Some(document.as_bytes()),
+    ) {
+        log::warn!(
+            "cannot start the hook {:?}: {error}",
+            here.config.hooks.on_event
+        );
     }
 }
 
 fn append(here: &Here, receipt: &serde_json::Value) -> Result<(), String> {
     match &here.state {
-        Some(state) => state.append_history(receipt).map_err(|error| error.to_string()),
+        Some(state) => state
+            .append_history(receipt)
+            .map_err(|error| error.to_string()),
         None => Err("no state folder".into()),
     }
 }

@@ -20,7 +20,7 @@ use crate::replication::evidence::{BinlogEventSummary, Relation};
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::Receiver;
 use crate::server::connection::ServerError;
-use crate::server::dialect::{Source, Start};
+use crate::server::dialect::{Dialect, Source, Start};
 use crate::switches::reached;
 use crate::view::NodeView;
 
@@ -57,7 +57,8 @@ impl Rejoined {
 /// What a rejoin would do now, without doing it.
 pub fn decide_only(here: &Here) -> Result<(Decision, NodeView, Vec<NodeView>), Failure> {
     let (me, contact, peers) = observe(here);
-    let mut contact = contact.ok_or_else(|| Failure::Failed(format!("the local server cannot be asked: {}", me.why)))?;
+    let mut contact = contact
+        .ok_or_else(|| Failure::Failed(format!("the local server cannot be asked: {}", me.why)))?;
     let decision = decision(here, &mut contact, &me, &peers)?;
     Ok((decision, me, peers))
 }
@@ -66,7 +67,8 @@ pub fn decide_only(here: &Here) -> Result<(Decision, NodeView, Vec<NodeView>), F
 pub fn rejoin(here: &Here) -> Result<Rejoined, Failure> {
     let (me, contact, peers) = observe(here);
     here.remember_epochs([&me].into_iter().chain(&peers));
-    let mut contact = contact.ok_or_else(|| Failure::Failed(format!("the local server cannot be asked: {}", me.why)))?;
+    let mut contact = contact
+        .ok_or_else(|| Failure::Failed(format!("the local server cannot be asked: {}", me.why)))?;
     match decision(here, &mut contact, &me, &peers)? {
         Decision::NoSource => Ok(Rejoined::NoSource),
         Decision::Following { epoch } => {
@@ -78,7 +80,12 @@ pub fn rejoin(here: &Here) -> Result<Rejoined, Failure> {
     }
 }
 
-fn decision(here: &Here, contact: &mut Contact, me: &NodeView, peers: &[NodeView]) -> Result<Decision, Failure> {
+fn decision(
+    here: &Here,
+    contact: &mut Contact,
+    me: &NodeView,
+    peers: &[NodeView],
+) -> Result<Decision, Failure> {
     let memory = here.memory();
     let wish = here.config.replication.positioning;
     let events = source_of(peers)
@@ -114,15 +121,21 @@ fn hold(here: &Here, relation: Relation, source: &str) -> Rejoined {
     let repeated = here.hold_is_known(&why);
     if !repeated {
         log::error!("{} stays closed and follows nobody: {why}", here.node.name);
-        Receipt::begin(here, "rejoin", format!("follow {source}")).finish(here, format!("held: {why}"));
+        Receipt::begin(here, "rejoin", format!("follow {source}"))
+            .finish(here, format!("held: {why}"));
     }
     Rejoined::Held(relation)
 }
 
 /// The events of this node's own binary log from `from` to its end, across files.
-fn events_after(contact: &mut Contact, from: &BinlogPosition) -> Result<Vec<BinlogEventSummary>, ServerError> {
+fn events_after(
+    contact: &mut Contact,
+    from: &BinlogPosition,
+) -> Result<Vec<BinlogEventSummary>, ServerError> {
     let deadline = Deadline::after(SHORT * 3);
-    let files = contact.session.rows(contact.dialect.binlog_files(), deadline)?;
+    let files = contact
+        .session
+        .rows(contact.dialect.binlog_files(), deadline)?;
     let mut events = Vec::new();
     for file in files.iter().filter_map(|row| row.at(0)) {
         let start = BinlogPosition {
@@ -138,8 +151,14 @@ fn events_after(contact: &mut Contact, from: &BinlogPosition) -> Result<Vec<Binl
         for row in contact.session.rows(&sql, deadline)? {
             events.push(BinlogEventSummary {
                 event_type: row.get("Event_type").unwrap_or_default().to_owned(),
-                server_id: row.get("Server_id").and_then(|id| id.parse().ok()).unwrap_or(0),
-                end_offset: row.get("End_log_pos").and_then(|at| at.parse().ok()).unwrap_or(0),
+                server_id: row
+                    .get("Server_id")
+                    .and_then(|id| id.parse().ok())
+                    .unwrap_or(0),
+                end_offset: row
+                    .get("End_log_pos")
+                    .and_then(|at| at.parse().ok())
+                    .unwrap_or(0),
                 info: row.get("Info").unwrap_or_default().to_owned(),
             });
         }
@@ -152,7 +171,11 @@ fn execute(here: &Here, mut contact: Contact, plan: &Plan) -> Result<Rejoined, F
     for planned in &plan.steps {
         let step = &planned.step;
         reached(&format!("{}.before", step.name()));
-        let result = wanted(here).and_then(|()| receipt.time(step, || one(here, &mut contact, step).map(|note| ((), note))));
+        let result = wanted(here).and_then(|()| {
+            receipt.time(step, || {
+                one(here, &mut contact, step).map(|note| ((), note))
+            })
+        });
         reached(&format!("{}.after", step.name()));
         if let Err(failure) = result {
             receipt.finish(here, failure.to_string());
@@ -189,7 +212,7 @@ fn one(here: &Here, contact: &mut Contact, step: &Step) -> Result<String, Failur
         }
         Step::Repoint { .. } => {
             here.forget_in_sync();
-            for sql in repoint_sql(here, contact, step)? {
+            for sql in repoint_sql(here, contact.dialect, step)? {
                 contact
                     .session
                     .run(&sql, Deadline::after(SHORT))
@@ -201,14 +224,27 @@ fn one(here: &Here, contact: &mut Contact, step: &Step) -> Result<String, Failur
             let sql = contact.dialect.start_replication(channel);
             run("starting replication", &sql, SHORT)
         }
-        Step::VerifyReplication { channel, epoch, node } => verify(here, contact, channel, epoch, node),
-        other => Err(Failure::Failed(format!("{} is no step of a rejoin", other.name()))),
+        Step::VerifyReplication {
+            channel,
+            epoch,
+            node,
+        } => verify(here, contact, channel, epoch, node),
+        other => Err(Failure::Failed(format!(
+            "{} is no step of a rejoin",
+            other.name()
+        ))),
     }
 }
 
 /// The statements that point this node at its new source, passwords included.
-pub fn repoint_sql(here: &Here, contact: &Contact, step: &Step) -> Result<Vec<String>, Failure> {
-    let Step::Repoint { node, channel, method, start } = step else {
+pub fn repoint_sql(here: &Here, dialect: Dialect, step: &Step) -> Result<Vec<String>, Failure> {
+    let Step::Repoint {
+        node,
+        channel,
+        method,
+        start,
+    } = step
+    else {
         return Ok(Vec::new());
     };
     let source = here
@@ -220,25 +256,31 @@ pub fn repoint_sql(here: &Here, contact: &Contact, step: &Step) -> Result<Vec<St
         (Method::Position, Some(position)) => Start::Position(position.clone()),
         _ => Start::Gtid,
     };
-    let mut statements = vec![contact.dialect.set_net_timeout(replication.net_timeout.as_secs().max(1))];
-    statements.extend(contact.dialect.change_source(
-        channel,
-        &Source {
-            host: &source.address.to_string(),
-            port: source.port,
-            user: here.config.replication_user(source),
-            password: account.password.as_ref().map_or("", |secret| secret.expose()),
-            connect_retry: replication.connect_retry.as_secs().max(1),
-            retry_count: replication.retry_count,
-            heartbeat: replication.heartbeat.as_secs_f64(),
-            start,
-        },
-    ));
+    let mut statements = vec![dialect.set_net_timeout(replication.net_timeout.as_secs().max(1))];
+    statements.extend(
+        dialect.change_source(
+            channel,
+            &Source {
+                host: &source.address.to_string(),
+                port: source.port,
+                user: here.config.replication_user(source),
+                password: account
+                    .password
+                    .as_ref()
+                    .map_or("", |secret| secret.expose()),
+                connect_retry: replication.connect_retry.as_secs().max(1),
+                retry_count: replication.retry_count,
+                heartbeat: replication.heartbeat.as_secs_f64(),
+                start,
+            },
+        ),
+    );
     Ok(statements)
 }
 
 fn save_channel(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
-    let look = drain::look(contact, channel, Deadline::after(SHORT)).map_err(|e| Failure::server("looking at replication", &e))?;
+    let look = drain::look(contact, channel, Deadline::after(SHORT))
+        .map_err(|e| Failure::server("looking at replication", &e))?;
     if let Err(error) = here.keep("channel.json", &look.status, Durability::Cache) {
         log::warn!("cannot keep the channel's settings: {error}");
     }
@@ -246,7 +288,13 @@ fn save_channel(here: &Here, contact: &mut Contact, channel: &str) -> Result<Str
 }
 
 /// Waits until both threads run. A receiver that the source refuses says so within a round trip.
-fn verify(here: &Here, contact: &mut Contact, channel: &str, epoch: &Epoch, source: &str) -> Result<String, Failure> {
+fn verify(
+    here: &Here,
+    contact: &mut Contact,
+    channel: &str,
+    epoch: &Epoch,
+    source: &str,
+) -> Result<String, Failure> {
     let deadline = Deadline::after(VERIFY);
     let mut pauses = Pauses::up_to(Duration::from_millis(50));
     loop {
@@ -255,22 +303,34 @@ fn verify(here: &Here, contact: &mut Contact, channel: &str, epoch: &Epoch, sour
         let status = &seen.status;
         if status.is_running() {
             here.remember_following(epoch);
-            return Ok(format!("both threads run; {} s behind", status.seconds_behind.unwrap_or(0)));
+            return Ok(format!(
+                "both threads run; {} s behind",
+                status.seconds_behind.unwrap_or(0)
+            ));
         }
         if let Some(error) = &status.applier_error {
-            return Err(Failure::Failed(format!("applying what {source} sends failed with {error}")));
+            return Err(Failure::Failed(format!(
+                "applying what {source} sends failed with {error}"
+            )));
         }
         if let (Receiver::Stopped, Some(error)) = (status.receiver, &status.receiver_error) {
             if matches!(error.code, 1236 | 13114) {
                 here.remember_diverged(&format!("{source} refuses this node: {error}"));
             }
-            return Err(Failure::Failed(format!("{source} refuses this node: {error}")));
+            return Err(Failure::Failed(format!(
+                "{source} refuses this node: {error}"
+            )));
         }
         wanted(here)?;
         if !pauses.wait(deadline) {
-            let error = status.receiver_error.as_ref().map(ToString::to_string).unwrap_or_default();
-            return Err(Failure::Failed(format!("replication from {source} does not run after {VERIFY:?} {error}")));
+            let error = status
+                .receiver_error
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            return Err(Failure::Failed(format!(
+                "replication from {source} does not run after {VERIFY:?} {error}"
+            )));
         }
     }
 }
-

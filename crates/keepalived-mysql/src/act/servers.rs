@@ -94,7 +94,8 @@ pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<(), Failur
                 detail: "another program holds its gate".into(),
             });
         }
-        let stands = tables::raise_fence(&mut contact, epoch, &here.node.name, here.program, deadline)?;
+        let stands =
+            tables::raise_fence(&mut contact, epoch, &here.node.name, here.program, deadline)?;
         gate::release(&mut contact, deadline)?;
         Ok(stands)
     })
@@ -102,7 +103,10 @@ pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<(), Failur
     if stands > *epoch {
         return Err(Failure::Refused(Refusal::new(
             Rule::HigherEpoch,
-            format!("{} has been told of epoch {stands} by another node meanwhile", node.name),
+            format!(
+                "{} has been told of epoch {stands} by another node meanwhile",
+                node.name
+            ),
             "the higher claim goes first; check_mysql tries again by itself",
         )));
     }
@@ -116,7 +120,12 @@ pub fn write_record(here: &Here, record: &PromotionRecord) -> Result<(), Failure
         let mut contact = Contact::open(&target, deadline)?;
         tables::write_record(&mut contact, record, deadline)
     })
-    .map_err(|error| Failure::server(&format!("writing the record '{}'", record.state.word()), &error))
+    .map_err(|error| {
+        Failure::server(
+            &format!("writing the record '{}'", record.state.word()),
+            &error,
+        )
+    })
 }
 
 /// Closes an open peer: lets it close by itself for `yield_timeout`, then by the ladder and under its
@@ -126,22 +135,30 @@ pub fn fence_peer(here: &Here, node: &Node) -> Result<(Coordinates, String), Fai
     let changed = |error: ServerError| Failure::Changed(format!("{doing}: {error}"));
     let target = here.target(node);
     let mut contact = Contact::open(&target, Deadline::after(SHORT)).map_err(changed)?;
-    let note = if closes_by_itself(&mut contact, here.config.promote.yield_timeout).map_err(changed)? {
-        "it had closed by itself".to_owned()
-    } else {
-        close_peer(here, node, &target, &mut contact)?
-    };
+    let note =
+        if closes_by_itself(&mut contact, here.config.promote.yield_timeout).map_err(changed)? {
+            "it had closed by itself".to_owned()
+        } else {
+            close_peer(here, node, &target, &mut contact)?
+        };
     let deadline = Deadline::after(SHORT);
     let mut facts = contact.facts(deadline).map_err(changed)?;
     facts.binlog_end = contact.binlog_end(deadline).map_err(changed)?;
     Ok((facts.coordinates(), note))
 }
 
-fn close_peer(here: &Here, node: &Node, target: &Target, contact: &mut Contact) -> Result<String, Failure> {
+fn close_peer(
+    here: &Here,
+    node: &Node,
+    target: &Target,
+    contact: &mut Contact,
+) -> Result<String, Failure> {
     let doing = format!("closing {}", node.name);
     let changed = |error: ServerError| Failure::Changed(format!("{doing}: {error}"));
     if !gate::take(contact, Deadline::after(GATE)).map_err(changed)? {
-        return Err(Failure::Changed(format!("{doing}: another program holds its gate")));
+        return Err(Failure::Changed(format!(
+            "{doing}: another program holds its gate"
+        )));
     }
     let deadline = Deadline::after(here.config.close.timeout);
     let closed = access::close(&here.ladder(target, deadline)).map_err(changed)?;
@@ -154,7 +171,10 @@ pub fn described(closed: &access::Closed) -> String {
     match (closed.already, closed.disconnected.len()) {
         (true, _) => "it was closed before".into(),
         (false, 0) => "closed, nobody was in the way".into(),
-        (false, count) => format!("closed; disconnected {count}: {}", closed.disconnected.join(", ")),
+        (false, count) => format!(
+            "closed; disconnected {count}: {}",
+            closed.disconnected.join(", ")
+        ),
     }
 }
 

@@ -15,7 +15,9 @@ use crate::decide::rule::{Refusal, Rule};
 use crate::epoch::Epoch;
 use crate::gate;
 use crate::ledger::files::Durability;
-use crate::ledger::record::{AppliedOf, Coordinates, Method, PromotionRecord, RecordDetails, RecordState};
+use crate::ledger::record::{
+    AppliedOf, Coordinates, Method, PromotionRecord, RecordDetails, RecordState,
+};
 use crate::node::{Contact, observe_peer};
 use crate::role::Role;
 use crate::server::access::kill_queued_closers;
@@ -58,7 +60,13 @@ fn done(note: impl Into<String>) -> Note {
 
 impl<'a> Run<'a> {
     /// A run of `plan` that has not begun.
-    pub fn new(here: &'a Here, local: Contact, me: NodeView, peers: Vec<NodeView>, plan: &Plan) -> Self {
+    pub fn new(
+        here: &'a Here,
+        local: Contact,
+        me: NodeView,
+        peers: Vec<NodeView>,
+        plan: &Plan,
+    ) -> Self {
         let method = me.channel_from(&peers).map(method_of);
         let overrides = plan
             .warnings
@@ -93,7 +101,9 @@ impl<'a> Run<'a> {
             reached(&format!("{}.after", step.name()));
             match result {
                 Err(failure) if step.after_opening() => {
-                    receipt.warnings.push(format!("{} is left to repair: {failure}", step.name()));
+                    receipt
+                        .warnings
+                        .push(format!("{} is left to repair: {failure}", step.name()));
                 }
                 Err(failure) => return Err(failure),
                 Ok(()) => {}
@@ -116,7 +126,9 @@ impl<'a> Run<'a> {
         match step {
             Step::Claim { epoch } => self.claim(epoch),
             Step::RaiseFence { node, epoch } => self.raise_fence(node, epoch),
-            Step::Drain { channel } => done(drain::nearly_applied(self.here, &mut self.local, channel)?),
+            Step::Drain { channel } => {
+                done(drain::nearly_applied(self.here, &mut self.local, channel)?)
+            }
             Step::FencePeer { node } => self.fence_peer(node),
             Step::FenceCommand { node } => self.fence_command(node),
             Step::CatchUp { node, channel } => self.catch_up(node, channel),
@@ -131,8 +143,14 @@ impl<'a> Run<'a> {
             Step::Open { epoch } => self.open(epoch),
             Step::RecordOpened { epoch } => self.record_opened(epoch),
             Step::Durability => done(set_durability(&mut self.local)?),
-            Step::ClearReplication { channel } => self.run_local("clearing replication", &self.local.dialect.reset_replication(channel)),
-            other => Err(Failure::Failed(format!("{} is no step of a promotion", other.name()))),
+            Step::ClearReplication { channel } => self.run_local(
+                "clearing replication",
+                &self.local.dialect.reset_replication(channel),
+            ),
+            other => Err(Failure::Failed(format!(
+                "{} is no step of a promotion",
+                other.name()
+            ))),
         }
     }
 
@@ -182,7 +200,11 @@ impl<'a> Run<'a> {
         });
         PromotionRecord {
             epoch: epoch.clone(),
-            server_identity: self.facts.as_ref().map(|facts| facts.identity.clone()).unwrap_or_default(),
+            server_identity: self
+                .facts
+                .as_ref()
+                .map(|facts| facts.identity.clone())
+                .unwrap_or_default(),
             state,
             details: Some(details),
         }
@@ -221,9 +243,14 @@ impl<'a> Run<'a> {
 
     fn fence_command(&mut self, name: &str) -> Note {
         let promote = &self.here.config.promote;
-        let command: Vec<String> = promote.fence_command.iter().map(|word| word.replace("{node}", name)).collect();
-        let outcome = run_bounded(&command, self.here.config.close.timeout)
-            .map_err(|error| Failure::Failed(format!("the fence command cannot be run: {error}")))?;
+        let command: Vec<String> = promote
+            .fence_command
+            .iter()
+            .map(|word| word.replace("{node}", name))
+            .collect();
+        let outcome = run_bounded(&command, self.here.config.close.timeout).map_err(|error| {
+            Failure::Failed(format!("the fence command cannot be run: {error}"))
+        })?;
         if outcome.succeeded() {
             return done("the fence command says it is off");
         }
@@ -236,18 +263,31 @@ impl<'a> Run<'a> {
 
     fn catch_up(&mut self, name: &str, channel: &str) -> Note {
         let node = self.node(name)?;
-        let look = || observe_peer(&self.here.config, node, Deadline::after(self.here.config.promote.peer_timeout)).0;
+        let look = || {
+            observe_peer(
+                &self.here.config,
+                node,
+                Deadline::after(self.here.config.promote.peer_timeout),
+            )
+            .0
+        };
         let end = match self.ends.get(name) {
             Some(end) => end.clone(),
             None => {
                 let view = look();
-                let facts = view
-                    .facts
-                    .ok_or_else(|| Failure::Changed(format!("{name} no longer answers: {}", view.why)))?;
+                let facts = view.facts.ok_or_else(|| {
+                    Failure::Changed(format!("{name} no longer answers: {}", view.why))
+                })?;
                 facts.coordinates()
             }
         };
-        done(drain::caught_up(self.here, &mut self.local, channel, &end, look)?)
+        done(drain::caught_up(
+            self.here,
+            &mut self.local,
+            channel,
+            &end,
+            look,
+        )?)
     }
 
     fn prove_applied(&mut self, channel: &str) -> Note {
@@ -257,7 +297,10 @@ impl<'a> Run<'a> {
     }
 
     fn note_followed(&mut self, look: &drain::Look) {
-        let source = self.peers.iter().find(|peer| peer.is_source_of(&look.status));
+        let source = self
+            .peers
+            .iter()
+            .find(|peer| peer.is_source_of(&look.status));
         self.followed = Some(AppliedOf {
             node: source.map(|peer| peer.name.clone()),
             host: look.status.source_host.clone(),
@@ -276,7 +319,10 @@ impl<'a> Run<'a> {
         if self.followed.is_none() {
             self.note_followed(&look);
         }
-        if let Err(error) = self.here.keep("channel.json", &look.status, Durability::Cache) {
+        if let Err(error) = self
+            .here
+            .keep("channel.json", &look.status, Durability::Cache)
+        {
             log::warn!("cannot keep the channel's settings: {error}");
         }
         done("")
@@ -296,14 +342,23 @@ impl<'a> Run<'a> {
     fn record_opening(&mut self, epoch: &Epoch) -> Note {
         let failed = |error: &ServerError| Failure::server("preparing to open", error);
         if !gate::take(&mut self.local, Deadline::after(SHORT)).map_err(|e| failed(&e))? {
-            return Err(Failure::Changed("another program holds this server's gate".into()));
+            return Err(Failure::Changed(
+                "another program holds this server's gate".into(),
+            ));
         }
-        let killed = kill_queued_closers(&mut self.local, &self.here.config.accounts.local.user, Deadline::after(SHORT))
-            .map_err(|e| failed(&e))?;
+        let killed = kill_queued_closers(
+            &mut self.local,
+            &self.here.config.accounts.local.user,
+            Deadline::after(SHORT),
+        )
+        .map_err(|e| failed(&e))?;
         let deadline = Deadline::after(SHORT);
         let mut facts = self.local.facts(deadline).map_err(|e| failed(&e))?;
         facts.binlog_end = self.local.binlog_end(deadline).map_err(|e| failed(&e))?;
-        let again = facts.promotions.iter().any(|record| record.epoch == *epoch && record.state.counts());
+        let again = facts
+            .promotions
+            .iter()
+            .any(|record| record.epoch == *epoch && record.state.counts());
         let mut record = self.new_record(epoch, RecordState::Opening);
         if let (false, Some(details)) = (again, record.details.as_mut()) {
             details.followed.clone_from(&self.followed);
@@ -325,16 +380,36 @@ impl<'a> Run<'a> {
             return Err(Failure::Superseded);
         }
         let site = self.here.site();
-        let overridden = |rule: Rule| self.overrides.iter().any(|warning| warning.contains(&format!("rule {rule} ")));
+        let overridden = |rule: Rule| {
+            self.overrides
+                .iter()
+                .any(|warning| warning.contains(&format!("rule {rule} ")))
+        };
         let missing = [
-            (Rule::Intent, site.role == Some(Role::Master) || off(Safety::IntentRecheck), "keepalived no longer says MASTER"),
-            (Rule::Vip, site.vip_here, "the VIP is no longer on this host"),
-            (Rule::Keepalived, site.keepalived_live, "keepalived no longer lives"),
+            (
+                Rule::Intent,
+                site.role == Some(Role::Master) || off(Safety::IntentRecheck),
+                "keepalived no longer says MASTER",
+            ),
+            (
+                Rule::Vip,
+                site.vip_here,
+                "the VIP is no longer on this host",
+            ),
+            (
+                Rule::Keepalived,
+                site.keepalived_live,
+                "keepalived no longer lives",
+            ),
         ]
         .into_iter()
         .find(|(rule, holds, _)| !holds && !overridden(*rule));
         if let Some((rule, _, why)) = missing {
-            return Err(Failure::Refused(Refusal::new(rule, why, "check_mysql tries again when it is so again")));
+            return Err(Failure::Refused(Refusal::new(
+                rule,
+                why,
+                "check_mysql tries again when it is so again",
+            )));
         }
         let facts = self
             .local
@@ -343,7 +418,10 @@ impl<'a> Run<'a> {
         if facts.fence.epoch > *epoch && !off(Safety::Gate) {
             return Err(Failure::Refused(Refusal::new(
                 Rule::HigherEpoch,
-                format!("{} claimed epoch {} meanwhile", facts.fence.told_by, facts.fence.epoch),
+                format!(
+                    "{} claimed epoch {} meanwhile",
+                    facts.fence.told_by, facts.fence.epoch
+                ),
                 "the higher claim goes first",
             )));
         }
@@ -360,13 +438,19 @@ impl<'a> Run<'a> {
         self.local
             .session
             .run(&sql, Deadline::after(lifetime))
-            .map_err(|error| Failure::Incomplete(format!("it is not known whether the server opened: {error}")))?;
+            .map_err(|error| {
+                Failure::Incomplete(format!(
+                    "it is not known whether the server opened: {error}"
+                ))
+            })?;
         reached("open.sent");
         let read_only = self
             .local
             .session
             .rows("SELECT @@global.read_only", Deadline::after(SHORT))
-            .map_err(|error| Failure::Incomplete(format!("the opened server cannot be read back: {error}")))?;
+            .map_err(|error| {
+                Failure::Incomplete(format!("the opened server cannot be read back: {error}"))
+            })?;
         if read_only.first().and_then(|row| row.at(0)) == Some("1") {
             self.opening = Opening::NotOpened;
             return Err(Failure::Changed(
@@ -385,7 +469,10 @@ impl<'a> Run<'a> {
         let rows = self
             .local
             .session
-            .rows(&format!("SELECT NOW(6) + INTERVAL {seconds} SECOND"), Deadline::after(SHORT))
+            .rows(
+                &format!("SELECT NOW(6) + INTERVAL {seconds} SECOND"),
+                Deadline::after(SHORT),
+            )
             .map_err(|error| Failure::server("reading the server's clock", &error))?;
         let expiry = rows
             .first()
@@ -405,9 +492,13 @@ impl<'a> Run<'a> {
             details.boot_id.clone_from(&self.here.boot_id);
         }
         servers::write_record(self.here, &record)?;
-        gate::release(&mut self.local, Deadline::after(SHORT)).map_err(|error| Failure::server("giving the gate back", &error))?;
+        gate::release(&mut self.local, Deadline::after(SHORT))
+            .map_err(|error| Failure::server("giving the gate back", &error))?;
         self.here.note_opened();
-        if let Err(error) = self.here.keep("master-position.json", &record, Durability::Fsync) {
+        if let Err(error) = self
+            .here
+            .keep("master-position.json", &record, Durability::Fsync)
+        {
             log::warn!("cannot write master-position: {error}");
         }
         self.record = Some(record);
@@ -418,10 +509,13 @@ impl<'a> Run<'a> {
     pub fn undo(&mut self, failure: Failure, receipt: &mut Receipt) -> Failure {
         if self.opening == Opening::MayBeOpen {
             let closed = receipt.time(&Step::Close, || {
-                close::close_server(self.here, self.here.config.close.timeout).map(|closed| (closed.clone(), servers::described(&closed)))
+                close::close_server(self.here, self.here.config.close.timeout)
+                    .map(|closed| (closed.clone(), servers::described(&closed)))
             });
             if let Err(error) = closed {
-                return Failure::Incomplete(format!("{failure}; and it cannot be closed again: {error}"));
+                return Failure::Incomplete(format!(
+                    "{failure}; and it cannot be closed again: {error}"
+                ));
             }
         }
         self.withdraw(receipt);
@@ -440,16 +534,20 @@ impl<'a> Run<'a> {
         if self.opening == Opening::MayBeOpen {
             return;
         }
-        let was_open_before = self
-            .facts
-            .as_ref()
-            .is_some_and(|facts| facts.promotions.iter().any(|r| r.epoch == record.epoch && r.state == RecordState::Opened));
+        let was_open_before = self.facts.as_ref().is_some_and(|facts| {
+            facts
+                .promotions
+                .iter()
+                .any(|r| r.epoch == record.epoch && r.state == RecordState::Opened)
+        });
         if was_open_before {
             return;
         }
         record.state = RecordState::Withdrawn;
         if let Err(error) = servers::write_record(self.here, &record) {
-            receipt.warnings.push(format!("the claim could not be withdrawn: {error}"));
+            receipt
+                .warnings
+                .push(format!("the claim could not be withdrawn: {error}"));
         }
     }
 
@@ -463,7 +561,9 @@ impl<'a> Run<'a> {
         let started = Contact::open(&self.here.target(&self.here.node), Deadline::after(SHORT))
             .and_then(|mut contact| contact.session.run(&sql, Deadline::after(SHORT)));
         if let Err(error) = started {
-            receipt.warnings.push(format!("replication could not be started again: {error}"));
+            receipt
+                .warnings
+                .push(format!("replication could not be started again: {error}"));
         }
     }
 }
@@ -474,7 +574,10 @@ pub fn set_durability(contact: &mut Contact) -> Result<String, Failure> {
         .facts(Deadline::after(SHORT))
         .map_err(|error| Failure::server("reading the durability settings", &error))?;
     let mut set = Vec::new();
-    for (is, name) in [(facts.sync_binlog, "sync_binlog"), (facts.flush_log, "innodb_flush_log_at_trx_commit")] {
+    for (is, name) in [
+        (facts.sync_binlog, "sync_binlog"),
+        (facts.flush_log, "innodb_flush_log_at_trx_commit"),
+    ] {
         if is != 1 {
             contact
                 .session

@@ -33,7 +33,11 @@ impl PeerBrief {
         Self {
             name: node.name.clone(),
             open: node.state == State::Open,
-            epoch: node.facts.as_ref().map(Facts::own_epoch).unwrap_or_default(),
+            epoch: node
+                .facts
+                .as_ref()
+                .map(Facts::own_epoch)
+                .unwrap_or_default(),
             address: node.address.to_string(),
             port: node.port,
         }
@@ -68,11 +72,17 @@ pub struct Verdict {
 
 impl Verdict {
     fn healthy(why: impl Into<String>) -> Self {
-        Self { healthy: true, why: why.into() }
+        Self {
+            healthy: true,
+            why: why.into(),
+        }
     }
 
     fn unhealthy(why: impl Into<String>) -> Self {
-        Self { healthy: false, why: why.into() }
+        Self {
+            healthy: false,
+            why: why.into(),
+        }
     }
 }
 
@@ -80,14 +90,19 @@ impl Verdict {
 pub fn verdict(input: &Input<'_>) -> Verdict {
     match input.me.state {
         State::Down => return Verdict::unhealthy(format!("the server is down: {}", input.me.why)),
-        State::Silent => return Verdict::unhealthy(format!("the server does not answer: {}", input.me.why)),
+        State::Silent => {
+            return Verdict::unhealthy(format!("the server does not answer: {}", input.me.why));
+        }
         State::Alive | State::Open | State::Closed => {}
     }
     if let Some(why) = own_word(input) {
         return Verdict::unhealthy(why);
     }
     match input.me.state {
-        State::Alive => Verdict::healthy(format!("alive, though it answered with an error: {}", input.me.why)),
+        State::Alive => Verdict::healthy(format!(
+            "alive, though it answered with an error: {}",
+            input.me.why
+        )),
         State::Open => Verdict::healthy("open"),
         _ => Verdict::healthy("closed, and ready to be promoted"),
     }
@@ -101,15 +116,29 @@ fn own_word(input: &Input<'_>) -> Option<String> {
         return Some(format!("diverged: {why}"));
     }
     if let Some(mark) = &input.memory.fenced {
-        return Some(format!("fenced by {} under epoch {} while keepalived said MASTER here", mark.by.node, mark.by));
+        return Some(format!(
+            "fenced by {} under epoch {} while keepalived said MASTER here",
+            mark.by.node, mark.by
+        ));
     }
-    if let Some(refusal) = input.refused.filter(|refusal| !refusal.rule.worth_waiting()) {
+    if let Some(refusal) = input
+        .refused
+        .filter(|refusal| !refusal.rule.worth_waiting())
+    {
         return Some(refusal.to_string());
     }
-    let ours = input.me.facts.as_ref().map(Facts::own_epoch).unwrap_or_default();
+    let ours = input
+        .me
+        .facts
+        .as_ref()
+        .map(Facts::own_epoch)
+        .unwrap_or_default();
     let higher = input.peers.iter().find(|peer| peer.epoch > ours);
     match (input.me.state, higher) {
-        (State::Open, Some(peer)) => Some(format!("{} was opened under epoch {}, above ours ({ours})", peer.name, peer.epoch)),
+        (State::Open, Some(peer)) => Some(format!(
+            "{} was opened under epoch {}, above ours ({ours})",
+            peer.name, peer.epoch
+        )),
         (State::Closed, _) => not_a_working_replica(input),
         _ => None,
     }
@@ -124,7 +153,10 @@ fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
         .iter()
         .find(|c| c.source_host == open.address && c.source_port == open.port)
     else {
-        return Some(format!("{} serves and this node does not follow it", open.name));
+        return Some(format!(
+            "{} serves and this node does not follow it",
+            open.name
+        ));
     };
     if !channel.applier_running || channel.receiver == Receiver::Stopped {
         return Some(format!("replication from {} is stopped", open.name));
@@ -195,12 +227,17 @@ pub fn drift(input: &DriftInput<'_>) -> Drift {
 }
 
 fn open_drift(input: &DriftInput<'_>) -> Drift {
-    let ours = input.me.facts.as_ref().map(Facts::own_epoch).unwrap_or_default();
-    if let Some(above) = input
-        .peers
-        .iter()
-        .find(|peer| peer.facts.as_ref().is_some_and(|facts| facts.own_epoch() > ours))
-    {
+    let ours = input
+        .me
+        .facts
+        .as_ref()
+        .map(Facts::own_epoch)
+        .unwrap_or_default();
+    if let Some(above) = input.peers.iter().find(|peer| {
+        peer.facts
+            .as_ref()
+            .is_some_and(|facts| facts.own_epoch() > ours)
+    }) {
         return Drift::Close {
             why: format!("{} was opened under a higher epoch", above.name),
         };
@@ -226,7 +263,11 @@ fn open_drift(input: &DriftInput<'_>) -> Drift {
     if !below.is_empty() && ours.exists() {
         return Drift::FencePeers { nodes: below };
     }
-    if unfinished(input) { Drift::FinishOpening } else { Drift::None }
+    if unfinished(input) {
+        Drift::FinishOpening
+    } else {
+        Drift::None
+    }
 }
 
 fn unfinished(input: &DriftInput<'_>) -> bool {
@@ -247,9 +288,17 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     }
     let site = input.site;
     if site.role == Some(Role::Master) {
-        return if site.vip_here && site.keepalived_live { Drift::Promote } else { Drift::None };
+        return if site.vip_here && site.keepalived_live {
+            Drift::Promote
+        } else {
+            Drift::None
+        };
     }
-    if input.rejoin && needs_rejoin(input) { Drift::Rejoin } else { Drift::None }
+    if input.rejoin && needs_rejoin(input) {
+        Drift::Rejoin
+    } else {
+        Drift::None
+    }
 }
 
 fn needs_rejoin(input: &DriftInput<'_>) -> bool {

@@ -201,6 +201,9 @@ impl Plan {
 
     /// The names of the steps, in order.
     pub fn names(&self) -> Vec<&'static str> {
-        self.steps.iter().map(|planned| planned.step.name()).collect()
+        self.steps
+            .iter()
+            .map(|planned| planned.step.name())
+            .collect()
     }
 }

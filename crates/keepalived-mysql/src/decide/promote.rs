@@ -141,44 +141,64 @@ fn refuse(input: &Input<'_>, refusal: Refusal) -> Result<(), Refusal> {
 fn site_allows(input: &Input<'_>) -> Result<(), Refusal> {
     let site = input.site;
     if site.role != Some(Role::Master) && !off(Safety::IntentRecheck) {
-        let said = site.role.map_or("nothing yet".to_owned(), |role| role.to_string());
-        refuse(input, Refusal::new(
-            Rule::Intent,
-            format!("keepalived's newest word for this node is {said}, not MASTER"),
-            "move the VIP here first (drain the other node), or promote by hand with --override intent",
-        ))?;
+        let said = site
+            .role
+            .map_or("nothing yet".to_owned(), |role| role.to_string());
+        refuse(
+            input,
+            Refusal::new(
+                Rule::Intent,
+                format!("keepalived's newest word for this node is {said}, not MASTER"),
+                "move the VIP here first (drain the other node), or promote by hand with --override intent",
+            ),
+        )?;
     }
     if !site.vip_here {
-        refuse(input, Refusal::new(
-            Rule::Vip,
-            "the VIP is not on this host",
-            "a planned move is `keepalived-mysql switchover`'s work: drain the node that has the VIP",
-        ))?;
+        refuse(
+            input,
+            Refusal::new(
+                Rule::Vip,
+                "the VIP is not on this host",
+                "a planned move is `keepalived-mysql switchover`'s work: drain the node that has the VIP",
+            ),
+        )?;
     }
     if !site.keepalived_live {
-        refuse(input, Refusal::new(
-            Rule::Keepalived,
-            "no live keepalived runs on this host, so nobody would take the VIP away again",
-            "start keepalived, or check [keepalived] pid_file",
-        ))?;
+        refuse(
+            input,
+            Refusal::new(
+                Rule::Keepalived,
+                "no live keepalived runs on this host, so nobody would take the VIP away again",
+                "start keepalived, or check [keepalived] pid_file",
+            ),
+        )?;
     }
     Ok(())
 }
 
 fn data_allow(input: &Input<'_>) -> Result<(), Refusal> {
     if let Some(why) = &input.memory.diverged {
-        refuse(input, Refusal::new(
-            Rule::Diverged,
-            format!("this node holds transactions that the serving node never received: {why}"),
-            "keep it closed; decide what to do with the lost transactions first",
-        ))?;
+        refuse(
+            input,
+            Refusal::new(
+                Rule::Diverged,
+                format!("this node holds transactions that the serving node never received: {why}"),
+                "keep it closed; decide what to do with the lost transactions first",
+            ),
+        )?;
     }
     if let Some(mark) = &input.memory.fenced {
-        refuse(input, Refusal::new(
-            Rule::Fenced,
-            format!("{} fenced this node under epoch {} while our keepalived said MASTER", mark.by.node, mark.by),
-            "repair VRRP between the nodes, then restart keepalived here",
-        ))?;
+        refuse(
+            input,
+            Refusal::new(
+                Rule::Fenced,
+                format!(
+                    "{} fenced this node under epoch {} while our keepalived said MASTER",
+                    mark.by.node, mark.by
+                ),
+                "repair VRRP between the nodes, then restart keepalived here",
+            ),
+        )?;
     }
     for peer in input.peers {
         peer_allows(input, peer)?;
@@ -189,11 +209,20 @@ fn data_allow(input: &Input<'_>) -> Result<(), Refusal> {
 
 fn peer_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
     match peer.state {
-        State::Alive => refuse(input, Refusal::new(
-            Rule::PeerAlive,
-            format!("{} answers but will not let us look, and so may be open: {}", peer.name, peer.why),
-            format!("mend the peer account on {} ([accounts.peer], grants, max_connections)", peer.name),
-        )),
+        State::Alive => refuse(
+            input,
+            Refusal::new(
+                Rule::PeerAlive,
+                format!(
+                    "{} answers but will not let us look, and so may be open: {}",
+                    peer.name, peer.why
+                ),
+                format!(
+                    "mend the peer account on {} ([accounts.peer], grants, max_connections)",
+                    peer.name
+                ),
+            ),
+        ),
         State::Silent => silent_allows(input, peer),
         State::Down => Ok(()),
         State::Open | State::Closed => history_allows(input, peer),
@@ -201,12 +230,19 @@ fn peer_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
 }
 
 fn silent_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
-    if input.policy.unreachable_peer == UnreachablePeer::RequireFence && !input.policy.fence_command {
-        return refuse(input, Refusal::new(
-            Rule::PeerSilent,
-            format!("{} does not answer ({}) and unreachable_peer = \"require-fence\" has no fence_command", peer.name, peer.why),
-            "set [promote] fence_command, or make sure by hand that the node is off",
-        ));
+    if input.policy.unreachable_peer == UnreachablePeer::RequireFence && !input.policy.fence_command
+    {
+        return refuse(
+            input,
+            Refusal::new(
+                Rule::PeerSilent,
+                format!(
+                    "{} does not answer ({}) and unreachable_peer = \"require-fence\" has no fence_command",
+                    peer.name, peer.why
+                ),
+                "set [promote] fence_command, or make sure by hand that the node is off",
+            ),
+        );
     }
     Ok(())
 }
@@ -217,11 +253,14 @@ fn history_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
         return Ok(());
     };
     if let Tables::Missing(why) = &they.tables {
-        return refuse(input, Refusal::new(
-            Rule::PeerAlive,
-            format!("the suite's tables on {} cannot be read: {why}", peer.name),
-            format!("run examples/grants/mariadb.sql on {}", peer.name),
-        ));
+        return refuse(
+            input,
+            Refusal::new(
+                Rule::PeerAlive,
+                format!("the suite's tables on {} cannot be read: {why}", peer.name),
+                format!("run examples/grants/mariadb.sql on {}", peer.name),
+            ),
+        );
     }
     let follows = input.me.channel_from(std::slice::from_ref(peer)).is_some();
     let (ours, theirs) = (me.own_epoch(), they.own_epoch());
@@ -230,11 +269,20 @@ fn history_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
         return Ok(());
     }
     if theirs > ours {
-        return refuse(input, Refusal::new(
-            Rule::HigherEpoch,
-            format!("{} was opened under epoch {theirs}, above ours ({ours}), and this node does not follow it", peer.name),
-            format!("let {} have the VIP; this node rejoins it by itself", peer.name),
-        ));
+        return refuse(
+            input,
+            Refusal::new(
+                Rule::HigherEpoch,
+                format!(
+                    "{} was opened under epoch {theirs}, above ours ({ours}), and this node does not follow it",
+                    peer.name
+                ),
+                format!(
+                    "let {} have the VIP; this node rejoins it by itself",
+                    peer.name
+                ),
+            ),
+        );
     }
     if ours > theirs || peer.channel_from(std::slice::from_ref(input.me)).is_some() {
         // Its own history was cut off by our later epoch, or it is our replica.
@@ -242,28 +290,53 @@ fn history_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
     }
     match ahead(me, they) {
         Some(false) => Ok(()),
-        Some(true) => refuse(input, Refusal::new(
-            Rule::PeerAhead,
-            format!("{} holds transactions that this node lacks, and this node does not replicate from it", peer.name),
-            format!("let {} have the VIP, or set replication up first", peer.name),
-        )),
-        None => refuse(input, Refusal::new(
-            Rule::PeerAhead,
-            format!("neither node follows the other and nothing shows whose data are newer ({})", peer.name),
-            "set replication up once, by hand, before the first promotion",
-        )),
+        Some(true) => refuse(
+            input,
+            Refusal::new(
+                Rule::PeerAhead,
+                format!(
+                    "{} holds transactions that this node lacks, and this node does not replicate from it",
+                    peer.name
+                ),
+                format!(
+                    "let {} have the VIP, or set replication up first",
+                    peer.name
+                ),
+            ),
+        ),
+        None => refuse(
+            input,
+            Refusal::new(
+                Rule::PeerAhead,
+                format!(
+                    "neither node follows the other and nothing shows whose data are newer ({})",
+                    peer.name
+                ),
+                "set replication up once, by hand, before the first promotion",
+            ),
+        ),
     }
 }
 
 /// Whether `they` hold what `me` lacks. None where nothing can be proved.
 fn ahead(me: &Facts, they: &Facts) -> Option<bool> {
     match (&me.gtids, &they.gtids) {
-        (Gtids::MariaDb { state: ours, slave, .. }, Gtids::MariaDb { state: theirs, .. }) => {
-            Some(evidence::mariadb_lacks(ours, slave, theirs))
-        }
-        (Gtids::MySql { executed: ours, on: true, .. }, Gtids::MySql { executed: theirs, .. }) => {
-            Some(!ours.contains(theirs))
-        }
+        (
+            Gtids::MariaDb {
+                state: ours, slave, ..
+            },
+            Gtids::MariaDb { state: theirs, .. },
+        ) => Some(evidence::lacks_mariadb(ours, slave, theirs).is_some()),
+        (
+            Gtids::MySql {
+                executed: ours,
+                on: true,
+                ..
+            },
+            Gtids::MySql {
+                executed: theirs, ..
+            },
+        ) => Some(evidence::lacks_mysql(ours, theirs).is_some()),
         _ => None,
     }
 }
@@ -279,11 +352,17 @@ fn applier_allows(input: &Input<'_>) -> Result<(), Refusal> {
     let Some(error) = &channel.applier_error else {
         return Ok(());
     };
-    refuse(input, Refusal::new(
-        Rule::BrokenApplier,
-        format!("replication stopped with error {}: {}", error.code, error.message),
-        "mend the replica; until then what it received cannot be applied and would be lost",
-    ))
+    refuse(
+        input,
+        Refusal::new(
+            Rule::BrokenApplier,
+            format!(
+                "replication stopped with error {}: {}",
+                error.code, error.message
+            ),
+            "mend the replica; until then what it received cannot be applied and would be lost",
+        ),
+    )
 }
 
 /// Rule 13: data of unknown age do not win by being first.
@@ -300,17 +379,20 @@ fn unseen_allow(input: &Input<'_>) -> Result<(), Refusal> {
     if input.memory.up_for >= input.policy.boot_wait {
         return Ok(());
     }
-    refuse(input, Refusal::new(
-        Rule::BootRule,
-        format!(
-            "{} cannot be asked, and this node has not been seen in sync in this boot, so its data may be old; \
+    refuse(
+        input,
+        Refusal::new(
+            Rule::BootRule,
+            format!(
+                "{} cannot be asked, and this node has not been seen in sync in this boot, so its data may be old; \
              waiting for {:?} in all, {:?} so far",
-            unseen.join(", "),
-            input.policy.boot_wait,
-            input.memory.up_for,
+                unseen.join(", "),
+                input.policy.boot_wait,
+                input.memory.up_for,
+            ),
+            "start the other node, or promote at once with --override boot-rule if you know that these data are the newest",
         ),
-        "start the other node, or promote at once with --override boot-rule if you know that these data are the newest",
-    ))
+    )
 }
 
 fn known_fresh(input: &Input<'_>) -> bool {
@@ -318,7 +400,12 @@ fn known_fresh(input: &Input<'_>) -> bool {
         .memory
         .in_sync_age
         .is_some_and(|age| age <= input.policy.max_staleness);
-    let ours = input.me.facts.as_ref().map(Facts::own_epoch).unwrap_or_default();
+    let ours = input
+        .me
+        .facts
+        .as_ref()
+        .map(Facts::own_epoch)
+        .unwrap_or_default();
     let last_opener =
         input.memory.opened_in_this_boot && ours.exists() && ours >= input.memory.highest_epoch;
     seen_in_sync || last_opener
@@ -353,7 +440,10 @@ fn plan(input: &Input<'_>, facts: &Facts) -> Plan {
 
 /// The server restarted closed, and nobody has claimed anything since: the epoch stays.
 fn reopen(input: &Input<'_>, epoch: Epoch) -> Plan {
-    let mut plan = Plan::to(format!("reopen {} under its own epoch {epoch}", input.me.name));
+    let mut plan = Plan::to(format!(
+        "reopen {} under its own epoch {epoch}",
+        input.me.name
+    ));
     warnings(input, &mut plan);
     close_the_others(input, &mut plan);
     open(input, epoch, &mut plan);
@@ -361,7 +451,11 @@ fn reopen(input: &Input<'_>, epoch: Epoch) -> Plan {
 }
 
 fn warnings(input: &Input<'_>, plan: &mut Plan) {
-    for peer in input.peers.iter().filter(|peer| peer.state == State::Silent) {
+    for peer in input
+        .peers
+        .iter()
+        .filter(|peer| peer.state == State::Silent)
+    {
         if !input.policy.fence_command {
             plan.warnings.push(format!(
                 "{} does not answer and nothing can switch it off: if it still serves clients of its own, both nodes accept writes",
@@ -379,10 +473,16 @@ fn claim(input: &Input<'_>, epoch: &Epoch, plan: &mut Plan) {
         return;
     }
     plan.then(
-        Step::Claim { epoch: epoch.clone() },
+        Step::Claim {
+            epoch: epoch.clone(),
+        },
         "the wish is written down before anyone is touched, so that the number is never used twice",
     );
-    for node in [input.me].into_iter().chain(input.peers).filter(|node| node.answers()) {
+    for node in [input.me]
+        .into_iter()
+        .chain(input.peers)
+        .filter(|node| node.answers())
+    {
         plan.then(
             Step::RaiseFence { node: node.name.clone(), epoch: epoch.clone() },
             "no opening below this epoch succeeds on that server from now on; a higher claim makes us yield",
@@ -401,10 +501,20 @@ fn close_the_others(input: &Input<'_>, plan: &mut Plan) {
     for peer in input.peers {
         match peer.state {
             State::Open if !off(Safety::Fence) => {
-                plan.then(Step::FencePeer { node: peer.name.clone() }, "two open servers would fork the data");
+                plan.then(
+                    Step::FencePeer {
+                        node: peer.name.clone(),
+                    },
+                    "two open servers would fork the data",
+                );
             }
             State::Silent if input.policy.fence_command => {
-                plan.then(Step::FenceCommand { node: peer.name.clone() }, "it does not answer, so it is switched off from outside");
+                plan.then(
+                    Step::FenceCommand {
+                        node: peer.name.clone(),
+                    },
+                    "it does not answer, so it is switched off from outside",
+                );
             }
             _ => {}
         }
@@ -415,32 +525,63 @@ fn close_the_others(input: &Input<'_>, plan: &mut Plan) {
     for peer in input.peers.iter().filter(|peer| peer.answers()) {
         if input.me.channel_from(std::slice::from_ref(peer)).is_some() && !off(Safety::Fence) {
             plan.then(
-                Step::CatchUp { node: peer.name.clone(), channel: channel.clone() },
+                Step::CatchUp {
+                    node: peer.name.clone(),
+                    channel: channel.clone(),
+                },
                 "the source is closed and complete: its last transactions are fetched, not lost",
             );
         }
     }
-    plan.then(Step::StopReceiver { channel: channel.clone() }, "nothing may arrive while the proof is made");
+    plan.then(
+        Step::StopReceiver {
+            channel: channel.clone(),
+        },
+        "nothing may arrive while the proof is made",
+    );
     if !off(Safety::DrainProof) {
-        plan.then(Step::ProveApplied { channel: channel.clone() }, "what was received and not applied would be lost");
+        plan.then(
+            Step::ProveApplied {
+                channel: channel.clone(),
+            },
+            "what was received and not applied would be lost",
+        );
     }
-    plan.then(Step::SaveChannel { channel: channel.clone() }, "its filters, delay and account may be wanted again");
-    plan.then(Step::StopReplication { channel }, "an old source that returns must not feed anything in");
+    plan.then(
+        Step::SaveChannel {
+            channel: channel.clone(),
+        },
+        "its filters, delay and account may be wanted again",
+    );
+    plan.then(
+        Step::StopReplication { channel },
+        "an old source that returns must not feed anything in",
+    );
 }
 
 fn open(input: &Input<'_>, epoch: Epoch, plan: &mut Plan) {
     plan.then(
-        Step::RecordOpening { epoch: epoch.clone() },
+        Step::RecordOpening {
+            epoch: epoch.clone(),
+        },
         "whoever finds this node after a crash must know that it may have been open",
     );
     plan.then(
-        Step::Open { epoch: epoch.clone() },
+        Step::Open {
+            epoch: epoch.clone(),
+        },
         "the server itself checks fence row and clock at the moment it opens",
     );
     if input.policy.durability {
-        plan.then(Step::Durability, "an acknowledged write must survive a power loss of the only open node");
+        plan.then(
+            Step::Durability,
+            "an acknowledged write must survive a power loss of the only open node",
+        );
     }
-    plan.then(Step::RecordOpened { epoch }, "read back open; peers vet themselves against this record");
+    plan.then(
+        Step::RecordOpened { epoch },
+        "read back open; peers vet themselves against this record",
+    );
     if let (true, Some(channel)) = (input.policy.reset_replica, channel(input)) {
         plan.then(
             Step::ClearReplication { channel: channel.channel.clone() },

@@ -67,7 +67,12 @@ pub fn source_of(peers: &[NodeView]) -> Option<&NodeView> {
 
 /// The position in this node's own binary log after which nothing of its own may stand; none if the
 /// vetting needs no look into the log.
-pub fn question(me: &NodeView, source: &NodeView, memory: &Memory, wish: Wish) -> Option<BinlogPosition> {
+pub fn question(
+    me: &NodeView,
+    source: &NodeView,
+    memory: &Memory,
+    wish: Wish,
+) -> Option<BinlogPosition> {
     let (own, theirs) = (me.facts.as_ref()?, source.facts.as_ref()?);
     let record = first_record_after(theirs, &base(own, memory))?;
     if method(wish, Some(record), own) == Method::Gtid {
@@ -131,7 +136,11 @@ fn method(wish: Wish, record: Option<&PromotionRecord>, me: &Facts) -> Method {
         Wish::Auto => {
             let recorded = record.and_then(|r| r.details.as_ref()).map(|d| d.method);
             let running = me.channels.first().map(method_of);
-            let possible = if me.gtid_possible() { Method::Gtid } else { Method::Position };
+            let possible = if me.gtid_possible() {
+                Method::Gtid
+            } else {
+                Method::Position
+            };
             recorded.or(running).unwrap_or(possible)
         }
     }
@@ -139,14 +148,22 @@ fn method(wish: Wish, record: Option<&PromotionRecord>, me: &Facts) -> Method {
 
 /// The channel reads from the right node already. A CHANGE would purge MariaDB's relay logs, so it
 /// is left alone, or merely started.
-fn same_source(input: &Input<'_>, source: &NodeView, channel: &ReplicaStatus, epoch: Epoch) -> Decision {
+fn same_source(
+    input: &Input<'_>,
+    source: &NodeView,
+    channel: &ReplicaStatus,
+    epoch: Epoch,
+) -> Decision {
     if channel.is_running() {
         return Decision::Following { epoch };
     }
     if let Some(error) = channel.applier_error.as_ref().or(fatal(channel)) {
         return Decision::Hold {
             relation: Relation::Unknown {
-                why: format!("replication from {} stopped with error {}: {}", source.name, error.code, error.message),
+                why: format!(
+                    "replication from {} stopped with error {}: {}",
+                    source.name, error.code, error.message
+                ),
             },
             source: source.name.clone(),
         };
@@ -157,27 +174,41 @@ fn same_source(input: &Input<'_>, source: &NodeView, channel: &ReplicaStatus, ep
     let name = channel.channel.clone();
     let mut plan = Plan::to(format!("{} follows {} again", input.me.name, source.name));
     plan.then(
-        Step::StartReplication { channel: name.clone() },
+        Step::StartReplication {
+            channel: name.clone(),
+        },
         "the source is the right one and only the threads are stopped",
     );
     plan.then(
-        Step::VerifyReplication { node: source.name.clone(), channel: name, epoch },
+        Step::VerifyReplication {
+            node: source.name.clone(),
+            channel: name,
+            epoch,
+        },
         "both threads must really run",
     );
-    Decision::Go { plan, relation: Relation::Behind }
+    Decision::Go {
+        plan,
+        relation: Relation::Behind,
+    }
 }
 
 /// An error after which the receiver does not try again by itself.
 ///
 /// 1236 on MySQL 5.6 and MariaDB, 13114 on MySQL 9.7 (tests/fixtures, pos_io_error_1236_*).
 fn fatal(channel: &ReplicaStatus) -> Option<&crate::replication::replica::ReplicationError> {
-    channel
-        .receiver_error
-        .as_ref()
-        .filter(|error| channel.receiver == Receiver::Stopped && matches!(error.code, 1236 | 13114 | 1593))
+    channel.receiver_error.as_ref().filter(|error| {
+        channel.receiver == Receiver::Stopped && matches!(error.code, 1236 | 13114 | 1593)
+    })
 }
 
-fn vet(input: &Input<'_>, me: &Facts, source: &Facts, record: Option<&PromotionRecord>, method: Method) -> Relation {
+fn vet(
+    input: &Input<'_>,
+    me: &Facts,
+    source: &Facts,
+    record: Option<&PromotionRecord>,
+    method: Method,
+) -> Relation {
     if off(Safety::Vetting) {
         return Relation::Behind;
     }
@@ -193,28 +224,44 @@ fn vet(input: &Input<'_>, me: &Facts, source: &Facts, record: Option<&PromotionR
 /// Why neither identifiers nor positions of this node prove anything.
 fn no_proof(input: &Input<'_>, me: &Facts, source: &Facts) -> Option<String> {
     if let Tables::Missing(why) = &source.tables {
-        return Some(format!("the suite's tables on the source cannot be read: {why}"));
+        return Some(format!(
+            "the suite's tables on the source cannot be read: {why}"
+        ));
     }
     let last = me.last_opening();
     if last.is_some() && !me.log_bin {
-        return Some("this node writes no binary log, so nothing shows what it alone committed".into());
+        return Some(
+            "this node writes no binary log, so nothing shows what it alone committed".into(),
+        );
     }
     let details = last.and_then(|record| record.details.as_ref())?;
-    (!details.durable && details.boot_id != input.boot_id && me.own_epoch() > input.memory.followed_epoch).then(|| {
-        "the host restarted while this node was open with relaxed durability (sync_binlog or \
+    (!details.durable
+        && details.boot_id != input.boot_id
+        && me.own_epoch() > input.memory.followed_epoch)
+        .then(|| {
+            "the host restarted while this node was open with relaxed durability (sync_binlog or \
          innodb_flush_log_at_trx_commit not 1), so its own log may be shorter than what it sent"
-            .into()
-    })
+                .into()
+        })
 }
 
 fn vet_gtid(me: &Facts, source: &Facts) -> Relation {
     match (&me.gtids, &source.gtids) {
-        (Gtids::MariaDb { state: ours, .. }, Gtids::MariaDb { state: theirs, slave, .. }) => {
-            evidence::vet_mariadb(ours, theirs, slave)
-        }
+        (
+            Gtids::MariaDb { state: ours, .. },
+            Gtids::MariaDb {
+                state: theirs,
+                slave,
+                ..
+            },
+        ) => evidence::vet_mariadb(ours, theirs, slave),
         (
             Gtids::MySql { executed: ours, .. },
-            Gtids::MySql { executed: theirs, purged, .. },
+            Gtids::MySql {
+                executed: theirs,
+                purged,
+                ..
+            },
         ) => evidence::vet_mysql(ours, theirs, purged),
         _ => Relation::Unknown {
             why: "the two servers are of different products".into(),
@@ -223,11 +270,19 @@ fn vet_gtid(me: &Facts, source: &Facts) -> Relation {
 }
 
 fn vet_position(input: &Input<'_>, me: &Facts, record: Option<&PromotionRecord>) -> Relation {
-    let unknown = |why: &str| Relation::Unknown { why: why.to_owned() };
-    let Some(record) = record else {
-        return unknown("no promotion record of the source lies after the epoch that this node knows, so no position can be mapped");
+    let unknown = |why: &str| Relation::Unknown {
+        why: why.to_owned(),
     };
-    let Some(followed) = record.details.as_ref().and_then(|details| details.followed.as_ref()) else {
+    let Some(record) = record else {
+        return unknown(
+            "no promotion record of the source lies after the epoch that this node knows, so no position can be mapped",
+        );
+    };
+    let Some(followed) = record
+        .details
+        .as_ref()
+        .and_then(|details| details.followed.as_ref())
+    else {
         return unknown("the source's promotion record does not say which history it continued");
     };
     let Some(applied) = &followed.applied.position else {
@@ -279,31 +334,70 @@ fn start(
         Some(position) => Ok(Some(position)),
         None if off(Safety::Vetting) => Ok(source.binlog_end.clone()),
         None => Err(Relation::Unknown {
-            why: format!("the source's record does not say where its own history begins (server_id {})", me.server_id),
+            why: format!(
+                "the source's record does not say where its own history begins (server_id {})",
+                me.server_id
+            ),
         }),
     }
 }
 
-fn repoint(input: &Input<'_>, source: &NodeView, method: Method, start: Option<BinlogPosition>, epoch: Epoch) -> Plan {
+fn repoint(
+    input: &Input<'_>,
+    source: &NodeView,
+    method: Method,
+    start: Option<BinlogPosition>,
+    epoch: Epoch,
+) -> Plan {
     let old = input.me.channel_from(input.peers);
-    let name = old.map(|channel| channel.channel.clone()).unwrap_or_default();
+    let name = old
+        .map(|channel| channel.channel.clone())
+        .unwrap_or_default();
     let mut plan = Plan::to(format!("{} follows {}", input.me.name, source.name));
     if let Some(old) = old {
-        plan.then(Step::SaveChannel { channel: name.clone() }, "its filters, delay and account may be wanted again");
+        plan.then(
+            Step::SaveChannel {
+                channel: name.clone(),
+            },
+            "its filters, delay and account may be wanted again",
+        );
         if old.applier_running || old.receiver != Receiver::Stopped {
-            plan.then(Step::StopReplication { channel: name.clone() }, "a running channel cannot be changed");
+            plan.then(
+                Step::StopReplication {
+                    channel: name.clone(),
+                },
+                "a running channel cannot be changed",
+            );
         }
     }
     plan.then(
-        Step::Repoint { node: source.name.clone(), channel: name.clone(), method, start },
+        Step::Repoint {
+            node: source.name.clone(),
+            channel: name.clone(),
+            method,
+            start,
+        },
         match method {
-            Method::Gtid => "vetted; in this form the source itself refuses a node with transactions of its own",
-            Method::Position => "vetted: the own history ends exactly where the source's own history begins",
+            Method::Gtid => {
+                "vetted; in this form the source itself refuses a node with transactions of its own"
+            }
+            Method::Position => {
+                "vetted: the own history ends exactly where the source's own history begins"
+            }
         },
     );
-    plan.then(Step::StartReplication { channel: name.clone() }, "nothing is left to be lost");
     plan.then(
-        Step::VerifyReplication { node: source.name.clone(), channel: name, epoch },
+        Step::StartReplication {
+            channel: name.clone(),
+        },
+        "nothing is left to be lost",
+    );
+    plan.then(
+        Step::VerifyReplication {
+            node: source.name.clone(),
+            channel: name,
+            epoch,
+        },
         "both threads must really run",
     );
     plan

@@ -109,8 +109,15 @@ impl FromStr for Rule {
             .filter(|rule| rule.overridable())
             .find(|rule| rule.word() == word)
             .ok_or_else(|| {
-                let words: Vec<_> = Self::ALL.iter().filter(|r| r.overridable()).map(|r| r.word()).collect();
-                format!("no rule {word:?} that can be overridden; there are {}", words.join(", "))
+                let words: Vec<_> = Self::ALL
+                    .iter()
+                    .filter(|r| r.overridable())
+                    .map(|r| r.word())
+                    .collect();
+                format!(
+                    "no rule {word:?} that can be overridden; there are {}",
+                    words.join(", ")
+                )
             })
     }
 }

@@ -18,7 +18,11 @@ const READ: &str = "SELECT epoch, node, told_by, reason, told_at FROM keepalived
      ORDER BY epoch DESC, node DESC LIMIT 32";
 
 /// Reads both tables into `facts`. Missing tables are a finding, not an error.
-pub fn read_into(session: &mut Session, facts: &mut Facts, deadline: Deadline) -> Result<(), ServerError> {
+pub fn read_into(
+    session: &mut Session,
+    facts: &mut Facts,
+    deadline: Deadline,
+) -> Result<(), ServerError> {
     let answers = match session.run(READ, deadline) {
         Ok(answers) => answers,
         Err(error @ ServerError::Answered { .. }) => {
@@ -64,7 +68,9 @@ fn promotion_record(row: &Row) -> Option<PromotionRecord> {
         epoch: epoch_of(row)?,
         server_identity: row.get("server_identity")?.to_owned(),
         state: RecordState::from_word(row.get("state")?)?,
-        details: row.get("record").and_then(|text| serde_json::from_str(text).ok()),
+        details: row
+            .get("record")
+            .and_then(|text| serde_json::from_str(text).ok()),
     })
 }
 
@@ -107,19 +113,34 @@ pub fn raise_fence(
     reason: &str,
     deadline: Deadline,
 ) -> Result<Epoch, ServerError> {
-    write(contact, &[raise_fence_sql(epoch, told_by, reason)], deadline)?;
-    let rows = contact.session.rows("SELECT epoch, node FROM keepalived_mysql.fence WHERE id = 1", deadline)?;
+    write(
+        contact,
+        &[raise_fence_sql(epoch, told_by, reason)],
+        deadline,
+    )?;
+    let rows = contact.session.rows(
+        "SELECT epoch, node FROM keepalived_mysql.fence WHERE id = 1",
+        deadline,
+    )?;
     Ok(rows.first().and_then(epoch_of).unwrap_or_default())
 }
 
 /// Writes a promotion record and makes sure that it survives a power loss.
-pub fn write_record(contact: &mut Contact, record: &PromotionRecord, deadline: Deadline) -> Result<(), ServerError> {
+pub fn write_record(
+    contact: &mut Contact,
+    record: &PromotionRecord,
+    deadline: Deadline,
+) -> Result<(), ServerError> {
     write(contact, &[record_sql(record)], deadline)
 }
 
 /// Writes into the suite's tables: binary log off, waiting no longer than `deadline` for a lock, and
 /// flushed to disk by the server whatever its own setting is.
-fn write(contact: &mut Contact, statements: &[String], deadline: Deadline) -> Result<(), ServerError> {
+fn write(
+    contact: &mut Contact,
+    statements: &[String],
+    deadline: Deadline,
+) -> Result<(), ServerError> {
     let seconds = whole_seconds(deadline.remaining());
     let prepare = format!(
         "SET SESSION sql_log_bin = 0, SESSION lock_wait_timeout = {seconds}, \
@@ -134,7 +155,10 @@ fn write(contact: &mut Contact, statements: &[String], deadline: Deadline) -> Re
     written?;
     // A promise about epochs must not be lost with the page cache; the standby may run with
     // innodb_flush_log_at_trx_commit = 2.
-    contact.session.run("FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", deadline).map(drop)
+    contact
+        .session
+        .run("FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", deadline)
+        .map(drop)
 }
 
 /// Under `super_read_only` nobody writes at all (error 1290), so it is lifted to `read_only`.
@@ -142,7 +166,9 @@ fn lift(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> 
     let Some(statement) = contact.dialect.lift_for_records() else {
         return Ok(false);
     };
-    let rows = contact.session.rows("SELECT @@global.super_read_only", deadline)?;
+    let rows = contact
+        .session
+        .rows("SELECT @@global.super_read_only", deadline)?;
     if rows.first().and_then(|row| row.at(0)) != Some("1") {
         return Ok(false);
     }
@@ -162,7 +188,10 @@ mod tests {
     #[test]
     fn a_fence_row_is_never_lowered() {
         let sql = raise_fence_sql(&Epoch::new(7, "node-b"), "node-b", "promotion");
-        assert!(sql.contains("epoch < 7 OR (epoch = 7 AND node < 'node-b')"), "{sql}");
+        assert!(
+            sql.contains("epoch < 7 OR (epoch = 7 AND node < 'node-b')"),
+            "{sql}"
+        );
     }
 
     #[test]

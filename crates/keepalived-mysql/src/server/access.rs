@@ -107,7 +107,13 @@ fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String
     let mut rounds = 0_u32;
     loop {
         if ladder.disconnect == Disconnect::All {
-            let spared = Spared::new(ladder, [setter.session.connection_id(), helper.session.connection_id()]);
+            let spared = Spared::new(
+                ladder,
+                [
+                    setter.session.connection_id(),
+                    helper.session.connection_id(),
+                ],
+            );
             named.extend(disconnect(&mut helper, &spared, ladder.deadline)?);
         }
         rounds += 1;
@@ -141,9 +147,14 @@ fn in_the_way(named: &BTreeSet<String>) -> String {
 /// Commits that wait for a replica's acknowledgement hold the setter up. Their clients are gone by
 /// now, so nobody is told "committed" when they finish.
 fn release_semi_sync(helper: &mut Contact, deadline: Deadline) {
-    for variable in ["rpl_semi_sync_master_enabled", "rpl_semi_sync_source_enabled"] {
+    for variable in [
+        "rpl_semi_sync_master_enabled",
+        "rpl_semi_sync_source_enabled",
+    ] {
         // A server without the variable says 1193; there is nothing to release then.
-        let _ = helper.session.run(&format!("SET GLOBAL {variable} = 0"), deadline);
+        let _ = helper
+            .session
+            .run(&format!("SET GLOBAL {variable} = 0"), deadline);
     }
 }
 
@@ -191,7 +202,11 @@ impl<'a> Spared<'a> {
 }
 
 /// Disconnects every application session and names them.
-pub fn disconnect(helper: &mut Contact, spared: &Spared<'_>, deadline: Deadline) -> Result<Vec<String>, ServerError> {
+pub fn disconnect(
+    helper: &mut Contact,
+    spared: &Spared<'_>,
+    deadline: Deadline,
+) -> Result<Vec<String>, ServerError> {
     let rows = helper.session.rows(helper.dialect.processes(), deadline)?;
     let mut named = Vec::new();
     for row in rows.iter().filter(|row| spared.is_application(row)) {
@@ -217,19 +232,27 @@ fn described(row: &Row) -> String {
 
 /// Ends another session. Error 1094: it is gone already.
 pub fn kill(helper: &mut Contact, id: u32, deadline: Deadline) -> Result<(), ServerError> {
-    helper.session.run(&format!("KILL {id}"), deadline).map(drop)
+    helper
+        .session
+        .run(&format!("KILL {id}"), deadline)
+        .map(drop)
 }
 
 /// Ends closing statements of ours that are still queued in the server; they would close it again
 /// right after it was opened.
-pub fn kill_queued_closers(helper: &mut Contact, own_user: &str, deadline: Deadline) -> Result<usize, ServerError> {
+pub fn kill_queued_closers(
+    helper: &mut Contact,
+    own_user: &str,
+    deadline: Deadline,
+) -> Result<usize, ServerError> {
     let own_id = helper.session.connection_id();
     let rows = helper.session.rows(helper.dialect.processes(), deadline)?;
     let mut killed = 0;
     for row in &rows {
         let info = row.get("info").unwrap_or_default().to_ascii_lowercase();
         let id = row.get("id").and_then(|id| id.parse::<u32>().ok());
-        let closes = info.contains("set global read_only = 1") || info.contains("set global super_read_only = 1");
+        let closes = info.contains("set global read_only = 1")
+            || info.contains("set global super_read_only = 1");
         if let (true, Some(user), Some(id)) = (closes, row.get("user"), id)
             && user == own_user
             && id != own_id

@@ -118,7 +118,10 @@ pub struct Row {
 impl Row {
     /// The value in the first column that is called `name`, in whichever case.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.names.iter().position(|n| n.eq_ignore_ascii_case(name))?;
+        let at = self
+            .names
+            .iter()
+            .position(|n| n.eq_ignore_ascii_case(name))?;
         self.values.get(at)?.as_deref()
     }
 

@@ -54,8 +54,8 @@ pub enum Start {
     Position(BinlogPosition),
 }
 
-/// The settings of a replication channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The settings of a replication channel. No Debug: it holds a password.
+#[derive(Clone, PartialEq)]
 pub struct Source<'a> {
     /// The source's address.
     pub host: &'a str,
@@ -147,8 +147,16 @@ impl Dialect {
                 "@@server_uuid AS identity, {} AS log_updates, NULL AS gtid_binlog_pos, \
                  NULL AS gtid_binlog_state, NULL AS gtid_slave_pos, @@global.gtid_executed AS gtid_executed, \
                  @@global.gtid_purged AS gtid_purged, @@global.gtid_mode AS gtid_mode, {} AS super_read_only",
-                if self.version >= (8, 0, 26) { "@@log_replica_updates" } else { "@@log_slave_updates" },
-                if self.has_super_read_only() { "@@global.super_read_only" } else { "NULL" },
+                if self.version >= (8, 0, 26) {
+                    "@@log_replica_updates"
+                } else {
+                    "@@log_slave_updates"
+                },
+                if self.has_super_read_only() {
+                    "@@global.super_read_only"
+                } else {
+                    "NULL"
+                },
             )
         };
         format!(
@@ -454,12 +462,48 @@ mod tests {
     #[test]
     fn words_by_version() {
         let cases = [
-            ("10.11.19-MariaDB", "STOP SLAVE IO_THREAD", "SHOW ALL SLAVES STATUS", "SHOW MASTER STATUS", "SET GLOBAL read_only = 1"),
-            ("5.6.24", "STOP SLAVE IO_THREAD", "SHOW SLAVE STATUS", "SHOW MASTER STATUS", "SET GLOBAL read_only = 1"),
-            ("5.7.44", "STOP SLAVE IO_THREAD", "SHOW SLAVE STATUS", "SHOW MASTER STATUS", "SET GLOBAL super_read_only = 1"),
-            ("8.0.40", "STOP REPLICA IO_THREAD", "SHOW REPLICA STATUS", "SHOW MASTER STATUS", "SET GLOBAL super_read_only = 1"),
-            ("8.4.3", "STOP REPLICA IO_THREAD", "SHOW REPLICA STATUS", "SHOW BINARY LOG STATUS", "SET GLOBAL super_read_only = 1"),
-            ("9.7.4", "STOP REPLICA IO_THREAD", "SHOW REPLICA STATUS", "SHOW BINARY LOG STATUS", "SET GLOBAL super_read_only = 1"),
+            (
+                "10.11.19-MariaDB",
+                "STOP SLAVE IO_THREAD",
+                "SHOW ALL SLAVES STATUS",
+                "SHOW MASTER STATUS",
+                "SET GLOBAL read_only = 1",
+            ),
+            (
+                "5.6.24",
+                "STOP SLAVE IO_THREAD",
+                "SHOW SLAVE STATUS",
+                "SHOW MASTER STATUS",
+                "SET GLOBAL read_only = 1",
+            ),
+            (
+                "5.7.44",
+                "STOP SLAVE IO_THREAD",
+                "SHOW SLAVE STATUS",
+                "SHOW MASTER STATUS",
+                "SET GLOBAL super_read_only = 1",
+            ),
+            (
+                "8.0.40",
+                "STOP REPLICA IO_THREAD",
+                "SHOW REPLICA STATUS",
+                "SHOW MASTER STATUS",
+                "SET GLOBAL super_read_only = 1",
+            ),
+            (
+                "8.4.3",
+                "STOP REPLICA IO_THREAD",
+                "SHOW REPLICA STATUS",
+                "SHOW BINARY LOG STATUS",
+                "SET GLOBAL super_read_only = 1",
+            ),
+            (
+                "9.7.4",
+                "STOP REPLICA IO_THREAD",
+                "SHOW REPLICA STATUS",
+                "SHOW BINARY LOG STATUS",
+                "SET GLOBAL super_read_only = 1",
+            ),
         ];
         for (version, stop, status, end, close) in cases {
             let d = dialect(version, "");
@@ -476,25 +520,45 @@ mod tests {
         assert_eq!(new.len(), 1);
         assert!(new[0].contains("MASTER_DEMOTE_TO_SLAVE = 1"), "{new:?}");
         let old = dialect("10.5.29-MariaDB", "").change_source("", &source(Start::Gtid));
-        assert_eq!(old[0], "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos");
+        assert_eq!(
+            old[0],
+            "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos"
+        );
         let mysql = dialect("9.7.4", "").change_source("", &source(Start::Gtid));
-        assert!(mysql[0].starts_with("CHANGE REPLICATION SOURCE TO SOURCE_HOST"), "{mysql:?}");
+        assert!(
+            mysql[0].starts_with("CHANGE REPLICATION SOURCE TO SOURCE_HOST"),
+            "{mysql:?}"
+        );
         assert!(mysql[0].contains("SOURCE_AUTO_POSITION = 1"), "{mysql:?}");
     }
 
     #[test]
     fn channels_are_named_in_each_servers_way() {
-        assert_eq!(dialect("10.11.19-MariaDB", "").stop_replication("ch1"), "STOP SLAVE 'ch1'");
-        assert_eq!(dialect("9.7.4", "").reset_replication("ch1"), "RESET REPLICA ALL FOR CHANNEL 'ch1'");
+        assert_eq!(
+            dialect("10.11.19-MariaDB", "").stop_replication("ch1"),
+            "STOP SLAVE 'ch1'"
+        );
+        assert_eq!(
+            dialect("9.7.4", "").reset_replication("ch1"),
+            "RESET REPLICA ALL FOR CHANNEL 'ch1'"
+        );
     }
 
     #[test]
     fn passwords_are_masked_whatever_is_in_them() {
-        let sql = dialect("10.11.19-MariaDB", "").change_source("", &source(Start::Gtid)).remove(0);
+        let sql = dialect("10.11.19-MariaDB", "")
+            .change_source("", &source(Start::Gtid))
+            .remove(0);
         let masked_sql = masked(&sql);
         assert!(!masked_sql.contains("secret"), "{masked_sql}");
-        assert!(masked_sql.contains("MASTER_PASSWORD = '***', MASTER_CONNECT_RETRY"), "{masked_sql}");
-        assert_eq!(masked("CREATE USER u IDENTIFIED BY 'a''b' REQUIRE SSL"), "CREATE USER u IDENTIFIED BY '***' REQUIRE SSL");
+        assert!(
+            masked_sql.contains("MASTER_PASSWORD = '***', MASTER_CONNECT_RETRY"),
+            "{masked_sql}"
+        );
+        assert_eq!(
+            masked("CREATE USER u IDENTIFIED BY 'a''b' REQUIRE SSL"),
+            "CREATE USER u IDENTIFIED BY '***' REQUIRE SSL"
+        );
         assert_eq!(masked("SELECT 1"), "SELECT 1");
     }
 }

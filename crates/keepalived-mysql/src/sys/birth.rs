@@ -46,6 +46,25 @@ impl Birth {
     }
 }
 
+/// The birth of the process that a process called `parent` forked for us: this one, or the shell or
+/// wrapper around it. None if no such ancestor is near.
+pub fn forked_by(parent: &str) -> Option<Birth> {
+    let mut pid = i32::try_from(std::process::id()).ok()?;
+    for _ in 0..4 {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = parse_stat(&String::from_utf8_lossy(&stat))?;
+        if stat.parent <= 1 {
+            return None;
+        }
+        let (name, _) = process_state(stat.parent).ok()??;
+        if name == parent || name.starts_with(&format!("{parent}_")) {
+            return Birth::of(pid).ok();
+        }
+        pid = stat.parent;
+    }
+    None
+}
+
 /// Name (`comm`, at most 15 bytes) and state (`R`, `S`, `T`, `Z`, ...) of a process; none if there
 /// is no such process.
 ///
@@ -90,6 +109,7 @@ struct Stat {
     pid: i32,
     comm: String,
     state: char,
+    parent: i32,
     start_ticks: u64,
 }
 
@@ -101,11 +121,13 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     // `rest` begins with field 3.
     let state = fields.next()?.chars().next()?;
-    let start_ticks = fields.nth(22 - 4)?.parse().ok()?;
+    let parent = fields.next()?.parse().ok()?;
+    let start_ticks = fields.nth(22 - 5)?.parse().ok()?;
     Some(Stat {
         pid: pid.trim().parse().ok()?,
         comm: comm.to_owned(),
         state,
+        parent,
         start_ticks,
     })
 }
@@ -125,6 +147,7 @@ mod tests {
                 pid: 77,
                 comm: comm.to_owned(),
                 state: 'S',
+                parent: 1,
                 start_ticks: 4242,
             };
             assert_eq!(stat, expected, "{comm:?}");

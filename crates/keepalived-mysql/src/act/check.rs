@@ -1,0 +1,140 @@
+//! The verdict of `check_mysql`: one look at the local server, inside a hard deadline.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::act::here::Here;
+use crate::deadline::Deadline;
+use crate::decide::health::{Input, Verdict, verdict};
+use crate::keepalived::drained;
+use crate::node::{Contact, local_target, view_of};
+use crate::replication::replica::Receiver;
+use crate::server::connection::ServerError;
+use crate::view::{Facts, NodeView, State};
+
+/// What a node behind a reader's VIP has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReaderWish {
+    /// How far behind its source it may be.
+    pub max_lag: Option<Duration>,
+}
+
+/// The last verdict, so that only changes are logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Said {
+    healthy: bool,
+    why: String,
+}
+
+/// Looks at the local server, up to `check.attempts` times, and judges.
+pub fn check(here: &Here, reader: Option<ReaderWish>) -> (Verdict, NodeView) {
+    let attempts = here.config.check.attempts.max(1);
+    let mut last = one_check(here, reader);
+    for _ in 1..attempts {
+        if last.0.healthy {
+            break;
+        }
+        std::thread::sleep(here.config.check.retry_interval);
+        last = one_check(here, reader);
+    }
+    report_change(here, &last.0);
+    last
+}
+
+fn one_check(here: &Here, reader: Option<ReaderWish>) -> (Verdict, NodeView) {
+    let deadline = Deadline::after(here.config.check.deadline);
+    let me = view_of(&here.node, look(here, deadline));
+    note_sync(here, &me);
+    (judged(here, &me, reader), me)
+}
+
+fn look(here: &Here, deadline: Deadline) -> Result<Facts, ServerError> {
+    let mut contact = Contact::open(&local_target(&here.config, &here.node), deadline)?;
+    let facts = contact.facts(deadline)?;
+    if here.config.check.write_probe && !facts.read_only {
+        probe(&mut contact, deadline)?;
+    }
+    Ok(facts)
+}
+
+/// A dead disk still answers SELECT 1, but no write.
+fn probe(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
+    let sql = "SET SESSION sql_log_bin = 0; UPDATE keepalived_mysql.fence SET told_at = told_at WHERE id = 1; \
+               FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS";
+    contact.session.run(sql, deadline).map(drop)
+}
+
+fn judged(here: &Here, me: &NodeView, reader: Option<ReaderWish>) -> Verdict {
+    let memory = here.memory();
+    let refused = here.refused();
+    let verdict = verdict(&Input {
+        me,
+        memory: &memory,
+        drained: here.state.as_ref().is_some_and(drained),
+        refused: refused.as_ref().map(|refused| &refused.refusal),
+        peers: &here.recent_peers(here.config.check.peer_interval * 3),
+        max_staleness: here.config.promote.max_staleness,
+    });
+    match reader {
+        Some(wish) if verdict.healthy => judged_for_readers(me, wish),
+        _ => verdict,
+    }
+}
+
+fn judged_for_readers(me: &NodeView, wish: ReaderWish) -> Verdict {
+    let unhealthy = |why: String| Verdict {
+        healthy: false,
+        why,
+    };
+    let Some(channel) = me.facts.as_ref().and_then(|facts| facts.channels.first()) else {
+        return unhealthy("not a replica".into());
+    };
+    if !channel.is_running() {
+        return unhealthy("replication does not run".into());
+    }
+    match (channel.seconds_behind, wish.max_lag) {
+        (None, _) => unhealthy("nobody can say how far behind it is".into()),
+        (Some(lag), Some(most)) if Duration::from_secs(lag) > most => {
+            unhealthy(format!("{lag} s behind, more than {most:?}"))
+        }
+        (Some(lag), _) => Verdict {
+            healthy: true,
+            why: format!("a replica, {lag} s behind"),
+        },
+    }
+}
+
+/// A replica that has applied everything it received may be promoted at once for a while.
+fn note_sync(here: &Here, me: &NodeView) {
+    let Some(facts) = me.facts.as_ref().filter(|_| me.state == State::Closed) else {
+        return;
+    };
+    let in_sync = facts.channels.iter().any(|channel| {
+        let ours = here.config.node.iter().any(|node| {
+            channel.source_host == node.address.to_string() && channel.source_port == node.port
+        });
+        let level = channel.received.is_some() && channel.received == channel.applied;
+        ours && channel.receiver == Receiver::Running
+            && channel.applier_running
+            && (level || channel.seconds_behind == Some(0))
+    });
+    if in_sync {
+        here.note_in_sync();
+    }
+}
+
+fn report_change(here: &Here, verdict: &Verdict) {
+    let now = Said {
+        healthy: verdict.healthy,
+        why: verdict.why.clone(),
+    };
+    if here.said_before(&now) {
+        return;
+    }
+    if verdict.healthy {
+        log::info!("healthy: {}", verdict.why);
+    } else {
+        log::warn!("unhealthy: {}", verdict.why);
+    }
+}

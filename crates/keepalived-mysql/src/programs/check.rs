@@ -1,0 +1,207 @@
+//! `check_mysql`: the verdict first, then, beside it, a repair.
+
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::act::check::{ReaderWish, check};
+use crate::act::repair::repair;
+use crate::cli::{CommonArgs, Exit, report_failure};
+use crate::config::OnFailure;
+use crate::keepalived;
+use crate::lock::{Waited, open_lock, wait_for};
+use crate::programs::{
+    Started, Unusable, helper_args, parse, print, print_json, spawn_helper, start,
+};
+use crate::sys::{self, Birth, forked_by};
+
+/// Say whether this MySQL or MariaDB server can serve; keepalived runs it through vrrp_script.
+///
+/// Exit code 0: healthy. 1: unhealthy, with evidence that clients cannot or must not be served here.
+/// 78: the configuration is wrong and no earlier one is known.
+#[derive(Debug, Parser)]
+#[command(name = "check_mysql", version)]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// What the node must be besides healthy, for a VIP of readers
+    #[arg(long, value_enum)]
+    expect: Option<Expect>,
+    /// With --expect replica: the most it may be behind its source, such as 5s
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "expect")]
+    max_lag: Option<Duration>,
+    /// Only repair what has drifted, in the foreground; for a timer beside keepalived
+    #[arg(long)]
+    repair: bool,
+    /// The check that started this repair
+    #[arg(long, hide = true, value_name = "BIRTH")]
+    beside: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Expect {
+    /// A running replica
+    Replica,
+}
+
+pub(super) fn main() -> Exit {
+    let args = match parse::<Args>() {
+        Ok(args) => args,
+        Err(exit) => return exit,
+    };
+    if args.beside.is_some() {
+        sys::become_detached();
+    }
+    let started = match start("check_mysql", &args.common, Unusable::LastGood) {
+        Ok(started) => started,
+        Err(exit) => return exit,
+    };
+    if args.repair || args.beside.is_some() {
+        return repair_only(started, &args);
+    }
+    judge(&started, &args)
+}
+
+fn judge(started: &Started, args: &Args) -> Exit {
+    arm(started);
+    let reader = args.expect.map(|Expect::Replica| ReaderWish {
+        max_lag: args.max_lag.or(started.here.config.check.max_lag),
+    });
+    let (verdict, view) = check(&started.here, reader);
+    if args.common.json {
+        print_json(&serde_json::json!({
+            "node": started.here.node.name,
+            "healthy": verdict.healthy,
+            "why": verdict.why,
+            "state": view.state,
+        }));
+    } else {
+        let word = if verdict.healthy {
+            "healthy"
+        } else {
+            "unhealthy"
+        };
+        print(&format!(
+            "{}: {word}: {}\n",
+            started.here.node.name, verdict.why
+        ));
+    }
+    if !verdict.healthy {
+        on_failure(started);
+    }
+    start_repair(started);
+    if verdict.healthy {
+        Exit::Done
+    } else {
+        Exit::Refused
+    }
+}
+
+/// Whatever hangs, keepalived gets its answer in time.
+fn arm(started: &Started) {
+    let deadline = started.here.config.check.deadline;
+    let args = helper_args(started);
+    let birth = birth_word();
+    let repairs = started.here.config.check.repair;
+    let armed = sys::arm_deadline(deadline, move || {
+        print(&format!("unhealthy: no verdict within {deadline:?}\n"));
+        log::warn!("unhealthy: no verdict within {deadline:?}");
+        if repairs {
+            launch(&args, &birth);
+        }
+        i32::from(Exit::Refused.code())
+    });
+    if let Err(error) = armed {
+        log::error!("no thread for the deadline: {error}");
+    }
+}
+
+fn on_failure(started: &Started) {
+    match started.here.config.check.on_failure {
+        OnFailure::None => {}
+        OnFailure::Close => spawn_helper(started, &["--repair"]),
+        OnFailure::StopKeepalived => {
+            log::warn!("stopping keepalived, as [check] on_failure says");
+            if let Err(error) = keepalived::stop(&started.here.config.keepalived.pid_file) {
+                log::error!("keepalived cannot be stopped: {error}");
+            }
+        }
+    }
+}
+
+fn start_repair(started: &Started) {
+    if started.here.config.check.repair {
+        launch(&helper_args(started), &birth_word());
+    }
+}
+
+fn launch(args: &[String], birth: &str) {
+    let mut args = args.to_vec();
+    args.extend(["--beside".to_owned(), birth.to_owned()]);
+    let spawned =
+        std::env::current_exe().and_then(|program| sys::spawn_detached(&program, &args, None));
+    if let Err(error) = spawned {
+        log::error!("cannot start the repair: {error}");
+    }
+}
+
+/// The birth of the process that keepalived forked for this check, if it did.
+fn birth_word() -> String {
+    forked_by("keepalived")
+        .map(|birth| format!("{}:{}:{}", birth.boot_id, birth.start_ticks, birth.pid))
+        .unwrap_or_else(|| "-".into())
+}
+
+fn parse_birth(word: &str) -> Option<Birth> {
+    let mut parts = word.rsplitn(3, ':');
+    let pid = parts.next()?.parse().ok()?;
+    let start_ticks = parts.next()?.parse().ok()?;
+    Some(Birth {
+        boot_id: parts.next()?.to_owned(),
+        start_ticks,
+        pid,
+    })
+}
+
+fn repair_only(mut started: Started, args: &Args) -> Exit {
+    let birth = args.beside.as_deref().and_then(parse_birth);
+    let Some(_alone) = alone(&started) else {
+        log::debug!("another repair is under way");
+        return Exit::Done;
+    };
+    if let Err(error) = sys::hold_signals() {
+        log::warn!("signals cannot be held back: {error}");
+    }
+    match repair(&mut started.here, birth.as_ref()) {
+        Ok(drift) => {
+            if args.common.json {
+                print_json(&drift);
+            }
+            Exit::Done
+        }
+        Err(failure) => report_failure(&failure),
+    }
+}
+
+/// One repair at a time; the next check starts another.
+fn alone(started: &Started) -> Option<std::fs::File> {
+    let run = started.here.run.as_ref()?;
+    let file = open_lock(&run.path().join("repair.lock")).ok()?;
+    let now = std::time::Instant::now();
+    matches!(wait_for(&file, now, &|| true), Ok(Waited::Locked)).then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn births_round_trip() {
+        let birth = parse_birth("0f-1a:4242:77").expect("a birth");
+        assert_eq!(
+            (birth.boot_id.as_str(), birth.start_ticks, birth.pid),
+            ("0f-1a", 4242, 77)
+        );
+        assert!(parse_birth("-").is_none());
+    }
+}
