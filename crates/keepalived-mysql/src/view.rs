@@ -172,7 +172,7 @@ pub struct NodeView {
 }
 
 impl NodeView {
-    /// The channel that reads from one of `nodes`, or the default channel if it is configured at all.
+    /// The channel that reads from one of `nodes`.
     pub fn channel_from<'a>(&'a self, nodes: &[NodeView]) -> Option<&'a ReplicaStatus> {
         let channels = &self.facts.as_ref()?.channels;
         channels
@@ -182,15 +182,10 @@ impl NodeView {
 
     /// Whether `channel` reads from this node.
     pub fn is_source_of(&self, channel: &ReplicaStatus) -> bool {
-        channel.source_host == self.address.to_string() && channel.source_port == self.port
+        channel.reads_from(&self.name, self.address, self.port)
     }
 
-    /// Whether this node answers and refuses writes, or nobody listens on it.
-    pub fn closed_by_proof(&self) -> bool {
-        matches!(self.state, State::Closed | State::Down)
-    }
-
-    /// Whether it looks into its server are possible.
+    /// Whether its server lets us look into it.
     pub fn answers(&self) -> bool {
         matches!(self.state, State::Open | State::Closed)
     }

@@ -43,7 +43,8 @@ pub fn check(here: &Here, reader: Option<ReaderWish>) -> (Verdict, NodeView) {
 }
 
 fn one_check(here: &Here, reader: Option<ReaderWish>) -> (Verdict, NodeView) {
-    let deadline = Deadline::after(here.config.check.deadline);
+    // A little sooner than the process-wide deadline, so that a silent server is told as such.
+    let deadline = Deadline::after(here.config.check.deadline.mul_f64(0.9));
     let me = view_of(&here.node, look(here, deadline));
     note_sync(here, &me);
     (judged(here, &me, reader), me)
@@ -111,9 +112,8 @@ fn note_sync(here: &Here, me: &NodeView) {
         return;
     };
     let in_sync = facts.channels.iter().any(|channel| {
-        let ours = here.config.node.iter().any(|node| {
-            channel.source_host == node.address.to_string() && channel.source_port == node.port
-        });
+        let mut nodes = here.config.node.iter();
+        let ours = nodes.any(|node| channel.reads_from(&node.name, node.address, node.port));
         let level = channel.received.is_some() && channel.received == channel.applied;
         ours && channel.receiver == Receiver::Running
             && channel.applier_running

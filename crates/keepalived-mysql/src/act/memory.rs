@@ -62,6 +62,9 @@ pub struct Refused {
     boot_id: String,
     attempts: u32,
     next_at: Duration,
+    /// False once a later look found the reason gone; the count of attempts stays until a
+    /// promotion succeeds, so that a node that fails again and again is tried ever more rarely.
+    holds: bool,
 }
 
 /// A rejoin that failed, and when to try again.
@@ -254,18 +257,23 @@ impl Here {
         self.forget(OPENED);
     }
 
-    /// The reason why a promotion was refused.
+    /// The reason why a promotion was refused or failed, as long as it holds.
     pub fn refused(&self) -> Option<Refused> {
+        self.last_refused().filter(|refused| refused.holds)
+    }
+
+    fn last_refused(&self) -> Option<Refused> {
         self.recall(REFUSED)
             .filter(|refused: &Refused| refused.boot_id == self.boot_id)
     }
 
-    /// Keeps the reason of a refusal; the next look comes later each time, up to a minute.
+    /// Keeps the reason of a refusal. Where waiting helps, the next look comes after a second;
+    /// otherwise later each time, up to a minute.
     pub fn note_refused(&self, refusal: &Refusal) {
-        let attempts = self
-            .refused()
-            .filter(|before| before.refusal.rule == refusal.rule)
-            .map_or(0, |before| before.attempts.saturating_add(1));
+        let attempts = match self.last_refused() {
+            Some(before) if !refusal.rule.worth_waiting() => before.attempts.saturating_add(1),
+            _ => 0,
+        };
         self.note(
             REFUSED,
             &Refused {
@@ -273,11 +281,25 @@ impl Here {
                 boot_id: self.boot_id.clone(),
                 attempts,
                 next_at: boottime_now() + pause(attempts),
+                holds: true,
             },
         );
     }
 
-    /// The reason is gone.
+    /// A later look found the reason gone.
+    pub fn reason_is_gone(&self) {
+        if let Some(refused) = self.last_refused() {
+            self.note(
+                REFUSED,
+                &Refused {
+                    holds: false,
+                    ..refused
+                },
+            );
+        }
+    }
+
+    /// A promotion succeeded.
     pub fn forget_refused(&self) {
         self.forget(REFUSED);
     }

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::decide::plan::Plan;
 use crate::decide::promote::{self, Decision, Input, Policy};
-use crate::decide::rule::Rule;
+use crate::decide::rule::{Refusal, Rule};
 use crate::epoch::Epoch;
 use crate::node::{Contact, observe_local, observe_peers};
 use crate::switches::reached;
@@ -95,15 +95,23 @@ pub fn promote(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Fail
             return Err(Failure::Superseded);
         }
     }
-    Err(Failure::Failed(format!(
-        "the nodes kept changing: {changed}"
-    )))
+    settle(
+        here,
+        Err(Failure::Failed(format!(
+            "the nodes kept changing: {changed}"
+        ))),
+    )
 }
 
 fn settle(here: &Here, result: Result<Promoted, Failure>) -> Result<Promoted, Failure> {
     match &result {
         Ok(Promoted::Already | Promoted::Opened) => here.forget_refused(),
         Err(Failure::Refused(refusal)) => here.note_refused(refusal),
+        Err(Failure::Failed(why) | Failure::Incomplete(why)) => here.note_refused(&Refusal::new(
+            Rule::Attempt,
+            why.clone(),
+            "the other node may have the VIP; this one is tried again ever more rarely",
+        )),
         _ => {}
     }
     result

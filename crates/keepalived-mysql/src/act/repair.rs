@@ -85,7 +85,7 @@ fn look_again_at_refusal(here: &Here, me: &NodeView, peers: &[NodeView]) {
         Some(refusal) => here.note_refused(&refusal),
         None => {
             log::info!("the reason is gone: {}", refused.refusal);
-            here.forget_refused();
+            here.reason_is_gone();
         }
     }
 }

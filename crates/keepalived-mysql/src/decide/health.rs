@@ -1,14 +1,16 @@
 //! The verdict of `check_mysql`, and what has drifted apart.
 
-use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::decide::Memory;
 use crate::decide::promote::Site;
 use crate::decide::rejoin;
 use crate::decide::rule::Refusal;
 use crate::epoch::Epoch;
-use crate::replication::replica::Receiver;
+use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::role::Role;
 use crate::view::{Facts, NodeView, State};
 
@@ -21,8 +23,8 @@ pub struct PeerBrief {
     pub open: bool,
     /// The highest epoch under which it was opened.
     pub epoch: Epoch,
-    /// Its address, as it stands in a replica's configuration.
-    pub address: String,
+    /// Its own address.
+    pub address: IpAddr,
     /// Its server's port.
     pub port: u16,
 }
@@ -38,9 +40,13 @@ impl PeerBrief {
                 .as_ref()
                 .map(Facts::own_epoch)
                 .unwrap_or_default(),
-            address: node.address.to_string(),
+            address: node.address,
             port: node.port,
         }
+    }
+
+    fn is_source_of(&self, channel: &ReplicaStatus) -> bool {
+        channel.reads_from(&self.name, self.address, self.port)
     }
 }
 
@@ -147,11 +153,17 @@ fn own_word(input: &Input<'_>) -> Option<String> {
 /// A closed node beside an open one must be its working replica before it may have the VIP: this is
 /// what keeps a preempting pair from moving back too early.
 fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
-    let open = input.peers.iter().find(|peer| peer.open)?;
-    let channels = &input.me.facts.as_ref()?.channels;
-    let Some(channel) = channels
+    let facts = input.me.facts.as_ref()?;
+    // A peer that is open below our epoch was superseded: it is the one that has to follow.
+    let known = facts.own_epoch().max(input.memory.followed_epoch.clone());
+    let open = input
+        .peers
         .iter()
-        .find(|c| c.source_host == open.address && c.source_port == open.port)
+        .find(|peer| peer.open && peer.epoch >= known)?;
+    let Some(channel) = facts
+        .channels
+        .iter()
+        .find(|channel| open.is_source_of(channel))
     else {
         return Some(format!(
             "{} serves and this node does not follow it",
@@ -254,13 +266,21 @@ fn open_drift(input: &DriftInput<'_>) -> Drift {
     if !master {
         return Drift::None;
     }
+    if !ours.exists() {
+        // Somebody opened it by hand; as MASTER it needs an epoch that others can be fenced with.
+        return if input.site.vip_here && input.site.keepalived_live {
+            Drift::Promote
+        } else {
+            Drift::None
+        };
+    }
     let below: Vec<String> = input
         .peers
         .iter()
         .filter(|peer| peer.state == State::Open)
         .map(|peer| peer.name.clone())
         .collect();
-    if !below.is_empty() && ours.exists() {
+    if !below.is_empty() {
         return Drift::FencePeers { nodes: below };
     }
     if unfinished(input) {
@@ -302,10 +322,13 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
 }
 
 fn needs_rejoin(input: &DriftInput<'_>) -> bool {
-    let Some(source) = rejoin::source_of(input.peers) else {
+    let Some(me) = &input.me.facts else {
         return false;
     };
-    let (Some(me), Some(theirs)) = (&input.me.facts, &source.facts) else {
+    let Some(source) = rejoin::source_for(me, input.peers, input.memory) else {
+        return false;
+    };
+    let Some(theirs) = &source.facts else {
         return false;
     };
     let followed = &input.memory.followed_epoch;
@@ -331,3 +354,6 @@ fn adoption(input: &DriftInput<'_>) -> Option<Drift> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

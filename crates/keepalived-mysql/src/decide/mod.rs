@@ -7,6 +7,8 @@ pub mod plan;
 pub mod promote;
 pub mod rejoin;
 pub mod rule;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 

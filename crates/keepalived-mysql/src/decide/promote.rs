@@ -84,12 +84,14 @@ pub fn promote(input: &Input<'_>) -> Decision {
     if input.me.state == State::Open {
         // A fence row alone is no reason to close: its claim may never reach an opening, and a
         // burnt claim must not close a healthy master. The fencer itself closes us if it goes on.
-        let elsewhere = highest_opened(input.peers);
-        return if elsewhere > facts.own_epoch() {
-            Decision::Yield { to: elsewhere }
-        } else {
-            Decision::Done
-        };
+        let (elsewhere, ours) = (highest_opened(input.peers), facts.own_epoch());
+        if elsewhere > ours {
+            return Decision::Yield { to: elsewhere };
+        }
+        if ours.exists() {
+            return Decision::Done;
+        }
+        // Opened by hand before the suite was here: it stays open and gets its first epoch.
     }
     if let Err(refusal) = site_allows(input).and_then(|()| data_allow(input)) {
         return Decision::Refuse(refusal);
@@ -262,7 +264,7 @@ fn history_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
             ),
         );
     }
-    let follows = input.me.channel_from(std::slice::from_ref(peer)).is_some();
+    let follows = upstream(input).is_some_and(|channel| peer.is_source_of(channel));
     let (ours, theirs) = (me.own_epoch(), they.own_epoch());
     if follows {
         // What it has and we lack is received before we open, or the promotion fails.
@@ -341,12 +343,40 @@ fn ahead(me: &Facts, they: &Facts) -> Option<bool> {
     }
 }
 
-fn channel<'a>(input: &Input<'a>) -> Option<&'a ReplicaStatus> {
-    input.me.channel_from(input.peers)
+/// The channel from a peer whose history we continue.
+fn upstream<'a>(input: &Input<'a>) -> Option<&'a ReplicaStatus> {
+    input
+        .me
+        .channel_from(input.peers)
+        .filter(|channel| !is_leftover(input, channel))
+}
+
+/// A channel from a peer that we superseded: it was to be cleared after an earlier opening. What it
+/// brings is cut off, so it is stopped and never drained.
+fn leftover<'a>(input: &Input<'a>) -> Option<&'a ReplicaStatus> {
+    input
+        .me
+        .channel_from(input.peers)
+        .filter(|channel| is_leftover(input, channel))
+}
+
+fn is_leftover(input: &Input<'_>, channel: &ReplicaStatus) -> bool {
+    let ours = input
+        .me
+        .facts
+        .as_ref()
+        .map(Facts::own_epoch)
+        .unwrap_or_default();
+    let source = input.peers.iter().find(|peer| peer.is_source_of(channel));
+    let theirs = source
+        .and_then(|peer| peer.facts.as_ref())
+        .map(Facts::own_epoch)
+        .unwrap_or_default();
+    ours > theirs.max(input.memory.followed_epoch.clone())
 }
 
 fn applier_allows(input: &Input<'_>) -> Result<(), Refusal> {
-    let Some(channel) = channel(input) else {
+    let Some(channel) = upstream(input) else {
         return Ok(());
     };
     let Some(error) = &channel.applier_error else {
@@ -426,7 +456,7 @@ fn highest_known(input: &Input<'_>) -> Epoch {
 fn plan(input: &Input<'_>, facts: &Facts) -> Plan {
     let highest = highest_known(input);
     let ours = facts.own_epoch();
-    if ours.exists() && ours == highest && channel(input).is_none() {
+    if ours.exists() && ours == highest && upstream(input).is_none() {
         return reopen(input, ours);
     }
     let epoch = highest.next_for(&input.me.name);
@@ -463,6 +493,13 @@ fn warnings(input: &Input<'_>, plan: &mut Plan) {
             ));
         }
     }
+    let channels = input.me.facts.iter().flat_map(|facts| &facts.channels);
+    for other in channels.filter(|c| !input.peers.iter().any(|peer| peer.is_source_of(c))) {
+        plan.warnings.push(format!(
+            "the replication channel '{}' reads from {}:{}, which is no node of this group: it is left as it is",
+            other.channel, other.source_host, other.source_port
+        ));
+    }
     for rule in &input.policy.overrides {
         plan.warnings.push(format!("rule {rule} is overridden"));
     }
@@ -491,7 +528,15 @@ fn claim(input: &Input<'_>, epoch: &Epoch, plan: &mut Plan) {
 }
 
 fn close_the_others(input: &Input<'_>, plan: &mut Plan) {
-    let channel = channel(input).map(|channel| channel.channel.clone());
+    if let Some(old) = leftover(input) {
+        plan.then(
+            Step::StopReplication {
+                channel: old.channel.clone(),
+            },
+            "its source was superseded by this node; what it sends is cut off",
+        );
+    }
+    let channel = upstream(input).map(|channel| channel.channel.clone());
     if let Some(channel) = &channel {
         plan.then(
             Step::Drain { channel: channel.clone() },
@@ -523,7 +568,8 @@ fn close_the_others(input: &Input<'_>, plan: &mut Plan) {
         return;
     };
     for peer in input.peers.iter().filter(|peer| peer.answers()) {
-        if input.me.channel_from(std::slice::from_ref(peer)).is_some() && !off(Safety::Fence) {
+        let source = upstream(input).is_some_and(|channel| peer.is_source_of(channel));
+        if source && !off(Safety::Fence) {
             plan.then(
                 Step::CatchUp {
                     node: peer.name.clone(),
@@ -582,10 +628,14 @@ fn open(input: &Input<'_>, epoch: Epoch, plan: &mut Plan) {
         Step::RecordOpened { epoch },
         "read back open; peers vet themselves against this record",
     );
-    if let (true, Some(channel)) = (input.policy.reset_replica, channel(input)) {
+    let channel = input.me.channel_from(input.peers);
+    if let (true, Some(channel)) = (input.policy.reset_replica, channel) {
         plan.then(
             Step::ClearReplication { channel: channel.channel.clone() },
             "a configuration that stays would apply the old master's lost transactions when it returns",
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

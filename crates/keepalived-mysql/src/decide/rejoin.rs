@@ -57,23 +57,30 @@ pub enum Decision {
     },
 }
 
-/// The open peer with the highest epoch.
-pub fn source_of(peers: &[NodeView]) -> Option<&NodeView> {
+/// The open peer with the highest epoch, unless this node knows a higher one: a peer that is still
+/// open below it was superseded, and its history is not the one to be vetted against.
+pub fn source_for<'a>(me: &Facts, peers: &'a [NodeView], memory: &Memory) -> Option<&'a NodeView> {
+    let known = base(me, memory);
+    let epoch = |peer: &NodeView| {
+        let facts = peer.facts.as_ref();
+        facts.map(Facts::own_epoch).unwrap_or_default()
+    };
     peers
         .iter()
-        .filter(|peer| peer.state == State::Open)
-        .max_by_key(|peer| peer.facts.as_ref().map(Facts::own_epoch))
+        .filter(|peer| peer.state == State::Open && epoch(peer) >= known)
+        .max_by_key(|peer| epoch(peer))
 }
 
 /// The position in this node's own binary log after which nothing of its own may stand; none if the
 /// vetting needs no look into the log.
 pub fn question(
     me: &NodeView,
-    source: &NodeView,
+    peers: &[NodeView],
     memory: &Memory,
     wish: Wish,
 ) -> Option<BinlogPosition> {
-    let (own, theirs) = (me.facts.as_ref()?, source.facts.as_ref()?);
+    let own = me.facts.as_ref()?;
+    let theirs = source_for(own, peers, memory)?.facts.as_ref()?;
     let record = first_record_after(theirs, &base(own, memory))?;
     if method(wish, Some(record), own) == Method::Gtid {
         return None;
@@ -86,10 +93,11 @@ pub fn question(
 
 /// Decides a rejoin.
 pub fn rejoin(input: &Input<'_>) -> Decision {
-    let Some(source) = source_of(input.peers) else {
+    let Some(me) = &input.me.facts else {
         return Decision::NoSource;
     };
-    let (Some(me), Some(theirs)) = (&input.me.facts, &source.facts) else {
+    let source = source_for(me, input.peers, input.memory);
+    let Some((source, theirs)) = source.and_then(|node| Some((node, node.facts.as_ref()?))) else {
         return Decision::NoSource;
     };
     let channel = input.me.channel_from(std::slice::from_ref(source));
@@ -402,3 +410,6 @@ fn repoint(
     );
     plan
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,13 +35,15 @@ pub enum Rule {
     BootRule,
     /// Another node fenced us while our keepalived said MASTER.
     Fenced,
+    /// An earlier attempt failed half way and was put back.
+    Attempt,
     /// State that must be written down before opening could not be written.
     State,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Intent,
         Self::Vip,
         Self::Keepalived,
@@ -55,6 +57,7 @@ impl Rule {
         Self::PeerSilent,
         Self::BootRule,
         Self::Fenced,
+        Self::Attempt,
         Self::State,
     ];
 
@@ -74,6 +77,7 @@ impl Rule {
             Self::PeerSilent => "peer-silent",
             Self::BootRule => "boot-rule",
             Self::Fenced => "fenced",
+            Self::Attempt => "attempt",
             Self::State => "state",
         }
     }
@@ -81,7 +85,7 @@ impl Rule {
     /// Whether a person may set this rule aside. Without a server, tables or a place for the
     /// record there is nothing that could be opened safely.
     pub fn overridable(self) -> bool {
-        !matches!(self, Self::LocalServer | Self::State)
+        !matches!(self, Self::LocalServer | Self::Attempt | Self::State)
     }
 
     /// Whether a node refused by this rule should keep the VIP and try again, because giving it up

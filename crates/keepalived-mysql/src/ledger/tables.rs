@@ -141,7 +141,9 @@ fn write(
     statements: &[String],
     deadline: Deadline,
 ) -> Result<(), ServerError> {
-    let seconds = whole_seconds(deadline.remaining());
+    // Rounded down, so that the server gives up before we do: a statement that we abandon while it
+    // waits would be executed later, over what was written meanwhile.
+    let seconds = deadline.remaining().as_secs().max(1);
     let prepare = format!(
         "SET SESSION sql_log_bin = 0, SESSION lock_wait_timeout = {seconds}, \
          SESSION innodb_lock_wait_timeout = {seconds}, SESSION autocommit = 1"

@@ -294,7 +294,7 @@ fn keep_closing(here: &Here) -> Result<Exit, Failure> {
     let deadline = Deadline::after(KEEP_CLOSING);
     let mut pauses = Pauses::up_to(Duration::from_secs(5));
     loop {
-        if here.role() != Some(Role::Master) && !here.still_wanted() {
+        if here.role() == Some(Role::Master) || (here.role().is_some() && !here.still_wanted()) {
             // Another word of keepalived came; its own program, or the check, does what is right.
             return Ok(Exit::Done);
         }

@@ -1,6 +1,7 @@
 //! What a replica says of itself, in one form for all servers and versions.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +106,13 @@ impl ReplicaStatus {
     /// Whether both threads run and the receiver is connected.
     pub fn is_running(&self) -> bool {
         self.receiver == Receiver::Running && self.applier_running
+    }
+
+    /// Whether the channel reads from the server at `address` and `port`. It may have been set up by
+    /// the address, in whichever spelling, or by the node's name.
+    pub fn reads_from(&self, name: &str, address: IpAddr, port: u16) -> bool {
+        let host = self.source_host.parse::<IpAddr>();
+        (host == Ok(address) || self.source_host == name) && self.source_port == port
     }
 
     /// Whether the channel has a source.

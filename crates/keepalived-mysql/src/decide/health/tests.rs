@@ -1,0 +1,211 @@
+use super::*;
+use crate::decide::FencedMark;
+use crate::decide::rule::Rule;
+use crate::decide::testing::node;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn judged(me: &NodeView, peers: &[NodeView], memory: &Memory) -> Verdict {
+    let briefs: Vec<_> = peers.iter().map(PeerBrief::of).collect();
+    verdict(&Input {
+        me,
+        memory,
+        drained: false,
+        refused: None,
+        peers: &briefs,
+        max_staleness: MINUTE,
+    })
+}
+
+fn in_sync() -> Memory {
+    Memory {
+        in_sync_age: Some(Duration::from_secs(1)),
+        ..Memory::default()
+    }
+}
+
+#[test]
+fn alive_is_not_dead() {
+    let memory = Memory::default();
+    assert!(!judged(&node(1).gone(State::Down), &[], &memory).healthy);
+    assert!(!judged(&node(1).gone(State::Silent), &[], &memory).healthy);
+    assert!(judged(&node(1).gone(State::Alive), &[], &memory).healthy);
+    assert!(judged(&node(1), &[], &memory).healthy);
+}
+
+#[test]
+fn a_closed_node_beside_an_open_one_must_be_its_working_replica() {
+    let open = node(1).opened(1).open();
+    assert!(!judged(&node(2), std::slice::from_ref(&open), &in_sync()).healthy);
+    let replica = node(2).follows(&open);
+    assert!(judged(&replica, std::slice::from_ref(&open), &in_sync()).healthy);
+    assert!(!judged(&replica, std::slice::from_ref(&open), &Memory::default()).healthy);
+    let connecting = replica.with_channel(|channel| channel.receiver = Receiver::Connecting);
+    assert!(
+        judged(&connecting, &[open], &in_sync()).healthy,
+        "the source may have died a moment ago"
+    );
+}
+
+#[test]
+fn a_superseded_open_peer_is_no_reason_to_be_unhealthy() {
+    let superseded = node(1).opened(1).open();
+    assert!(judged(&node(2).opened(2), &[superseded], &Memory::default()).healthy);
+}
+
+#[test]
+fn an_open_node_below_an_opened_epoch_is_unhealthy() {
+    let verdict = judged(&node(1).opened(1).open(), &[node(2).opened(2)], &in_sync());
+    assert!(
+        !verdict.healthy && verdict.why.contains("2@node-b"),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn refusals_make_unhealthy_unless_waiting_helps() {
+    for (rule, healthy) in [
+        (Rule::PeerAlive, false),
+        (Rule::BootRule, true),
+        (Rule::Vip, true),
+    ] {
+        let refusal = Refusal::new(rule, "why", "hint");
+        let verdict = verdict(&Input {
+            me: &node(1),
+            memory: &in_sync(),
+            drained: false,
+            refused: Some(&refusal),
+            peers: &[],
+            max_staleness: MINUTE,
+        });
+        assert_eq!(verdict.healthy, healthy, "{rule}");
+    }
+}
+
+#[test]
+fn marks_make_unhealthy() {
+    let diverged = Memory {
+        diverged: Some("x".into()),
+        ..in_sync()
+    };
+    let mark = FencedMark {
+        by: Epoch::new(2, "node-b"),
+        keepalived_pid: 1,
+    };
+    let fenced = Memory {
+        fenced: Some(mark),
+        ..in_sync()
+    };
+    assert!(!judged(&node(1), &[], &diverged).healthy);
+    assert!(!judged(&node(1), &[], &fenced).healthy);
+}
+
+fn found(
+    me: &NodeView,
+    peers: &[NodeView],
+    role: Option<Role>,
+    vip_here: bool,
+    memory: &Memory,
+) -> Drift {
+    drift(&DriftInput {
+        me,
+        peers,
+        site: &Site {
+            role,
+            vip_here,
+            keepalived_live: true,
+        },
+        memory,
+        reset_replica: true,
+        durability: true,
+        rejoin: true,
+    })
+}
+
+#[test]
+fn every_kind_of_drift_is_seen() {
+    let nothing = Memory::default();
+    let (a, b) = (node(1).opened(1), node(2));
+    let open = a.clone().open();
+    let master = Some(Role::Master);
+    let backup = Some(Role::Backup);
+    assert_eq!(
+        found(&open, std::slice::from_ref(&b), master, true, &nothing),
+        Drift::None
+    );
+    assert!(matches!(
+        found(&open, std::slice::from_ref(&b), backup, false, &nothing),
+        Drift::Close { .. }
+    ));
+    assert_eq!(
+        found(&a, std::slice::from_ref(&b), master, true, &nothing),
+        Drift::Promote
+    );
+    assert_eq!(
+        found(&b, std::slice::from_ref(&open), backup, false, &nothing),
+        Drift::Rejoin
+    );
+    assert_eq!(
+        found(&open, &[b.clone().open()], master, true, &nothing),
+        Drift::FencePeers {
+            nodes: vec!["node-b".into()]
+        }
+    );
+    assert!(matches!(
+        found(&open, &[node(2).opened(2)], master, true, &nothing),
+        Drift::Close { .. }
+    ));
+    assert_eq!(
+        found(&open.clone().follows(&b), &[b], master, true, &nothing),
+        Drift::FinishOpening
+    );
+    assert_eq!(
+        found(&a, &[], backup, true, &nothing),
+        Drift::AdoptRole { role: Role::Master }
+    );
+    assert_eq!(
+        found(&a, &[], master, false, &nothing),
+        Drift::AdoptRole { role: Role::Backup }
+    );
+}
+
+#[test]
+fn a_replica_of_the_serving_epoch_has_not_drifted() {
+    let open = node(1).opened(1).open();
+    let replica = node(2).follows(&open);
+    let known = Memory {
+        followed_epoch: Epoch::new(1, "node-a"),
+        ..Memory::default()
+    };
+    let backup = Some(Role::Backup);
+    assert_eq!(
+        found(&replica, std::slice::from_ref(&open), backup, false, &known),
+        Drift::None
+    );
+    assert_eq!(
+        found(
+            &replica,
+            std::slice::from_ref(&open),
+            backup,
+            false,
+            &Memory::default()
+        ),
+        Drift::Rejoin,
+        "the epoch it follows is not written down yet"
+    );
+}
+
+#[test]
+fn the_node_with_the_newest_epoch_does_not_rejoin_a_superseded_one() {
+    let superseded = node(1).opened(1).open();
+    assert_eq!(
+        found(
+            &node(2).opened(2),
+            &[superseded],
+            Some(Role::Backup),
+            false,
+            &Memory::default()
+        ),
+        Drift::None
+    );
+}
