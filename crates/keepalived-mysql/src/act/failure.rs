@@ -20,6 +20,8 @@ pub enum Failure {
     Changed(String),
     /// It could not be done, and nothing that matters was changed.
     Failed(String),
+    /// The local server is not there to be worked on; nothing was changed.
+    NoServer(String),
     /// It is half done and somebody has to act.
     Incomplete(String),
 }
@@ -36,6 +38,7 @@ impl Failure {
             Self::Superseded => Exit::Done,
             Self::Refused(_) => Exit::Refused,
             Self::Terminated | Self::Changed(_) | Self::Failed(_) => Exit::RolledBack,
+            Self::NoServer(_) => Exit::TryAgain,
             Self::Incomplete(_) => Exit::Incomplete,
         }
     }
@@ -61,6 +64,8 @@ impl Failure {
             Self::Changed(why) | Self::Failed(why) => Message::new(why.clone())
                 .detail("everything that this run had changed was put back")
                 .hint("check_mysql tries again by itself"),
+            Self::NoServer(why) => Message::new(format!("the local server cannot be asked: {why}"))
+                .hint("look at the server's own log; check_mysql tries again by itself"),
             Self::Incomplete(why) => Message::new(why.clone())
                 .detail("the transition is half done")
                 .hint("look at both nodes now"),

@@ -57,8 +57,7 @@ impl Rejoined {
 /// What a rejoin would do now, without doing it.
 pub fn decide_only(here: &Here) -> Result<(Decision, NodeView, Vec<NodeView>), Failure> {
     let (me, contact, peers) = observe(here);
-    let mut contact = contact
-        .ok_or_else(|| Failure::Failed(format!("the local server cannot be asked: {}", me.why)))?;
+    let mut contact = contact.ok_or_else(|| Failure::NoServer(me.why.clone()))?;
     let decision = decision(here, &mut contact, &me, &peers)?;
     Ok((decision, me, peers))
 }
@@ -67,8 +66,7 @@ pub fn decide_only(here: &Here) -> Result<(Decision, NodeView, Vec<NodeView>), F
 pub fn rejoin(here: &Here) -> Result<Rejoined, Failure> {
     let (me, contact, peers) = observe(here);
     here.remember_epochs([&me].into_iter().chain(&peers));
-    let mut contact = contact
-        .ok_or_else(|| Failure::Failed(format!("the local server cannot be asked: {}", me.why)))?;
+    let mut contact = contact.ok_or_else(|| Failure::NoServer(me.why.clone()))?;
     match decision(here, &mut contact, &me, &peers)? {
         Decision::NoSource => Ok(Rejoined::NoSource),
         Decision::Following { epoch } => {

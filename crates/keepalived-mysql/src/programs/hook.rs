@@ -284,7 +284,7 @@ fn said(rejoined: &Rejoined) -> Exit {
         Rejoined::NoSource => "nobody serves\n".to_owned(),
         Rejoined::Following => "follows the serving node already\n".to_owned(),
         Rejoined::Repointed => "follows the serving node\n".to_owned(),
-        Rejoined::Held(relation) => format!("stays closed and follows nobody: {relation:?}\n"),
+        Rejoined::Held(relation) => format!("stays closed and follows nobody: {relation}\n"),
     });
     rejoined.exit()
 }
@@ -325,10 +325,10 @@ fn dry_run(
                     here.node.name
                 ));
                 plan.then(Step::Close, "the highest opened epoch wins");
-                Ok(show(here, &plan, &me, json))
+                Ok(show(here, &plan, Some(&me), json))
             }
             Decision::Refuse(refusal) => Err(Failure::Refused(refusal)),
-            Decision::Go(plan) => Ok(show(here, &plan, &me, json)),
+            Decision::Go(plan) => Ok(show(here, &plan, Some(&me), json)),
         };
     }
     let mut plan = Plan::to(format!("close {}", here.node.name));
@@ -337,45 +337,42 @@ fn dry_run(
         Step::RecordPosition,
         "whoever compares the nodes later wants to know where this one stood",
     );
-    let (decision, me, _) = match rejoin::decide_only(here) {
-        Ok(decided) => decided,
+    let me = match rejoin::decide_only(here) {
+        Ok((decision, me, _)) => {
+            if role == Role::Backup {
+                plan_rejoin(&mut plan, decision);
+            }
+            Some(me)
+        }
         Err(failure) => {
-            print(&format!(
-                "The local server cannot be asked, so only closing would be tried: {failure}\n"
-            ));
-            return Ok(Exit::Done);
+            plan.warnings.push(failure.message().error);
+            None
         }
     };
-    if role == Role::Backup {
-        match decision {
-            RejoinDecision::NoSource => plan
-                .warnings
-                .push("nobody serves now: nothing would be repointed".into()),
-            RejoinDecision::Following { epoch } => plan.warnings.push(format!(
-                "follows the node that serves under epoch {epoch} already"
-            )),
-            RejoinDecision::Hold { relation, source } => plan
-                .warnings
-                .push(format!("would not follow {source}: {relation:?}")),
-            RejoinDecision::Go { plan: more, .. } => plan.steps.extend(more.steps),
-        }
-    }
-    Ok(show(here, &plan, &me, json))
+    Ok(show(here, &plan, me.as_ref(), json))
 }
 
-fn show(here: &Here, plan: &Plan, me: &NodeView, json: bool) -> Exit {
-    let (dialect, identity) = me
-        .facts
-        .as_ref()
-        .map(|facts| (facts.dialect, facts.identity.clone()))
-        .unwrap_or((
-            Dialect {
-                product: crate::server::dialect::Product::MariaDb,
-                version: (10, 11, 0),
-            },
-            String::new(),
-        ));
-    let shown = render::shown(here, plan, dialect, &identity);
+fn plan_rejoin(plan: &mut Plan, decision: RejoinDecision) {
+    match decision {
+        RejoinDecision::NoSource => plan
+            .warnings
+            .push("nobody serves now: nothing would be repointed".into()),
+        RejoinDecision::Following { epoch } => plan.warnings.push(format!(
+            "follows the node that serves under epoch {epoch} already"
+        )),
+        RejoinDecision::Hold { relation, source } => plan
+            .warnings
+            .push(format!("would not follow {source}: {relation}")),
+        RejoinDecision::Go { plan: more, .. } => plan.steps.extend(more.steps),
+    }
+}
+
+fn show(here: &Here, plan: &Plan, me: Option<&NodeView>, json: bool) -> Exit {
+    let facts = me.and_then(|me| me.facts.as_ref());
+    // Without the server nobody knows its words; those of the newest MariaDB stand for them.
+    let dialect = facts.map_or(Dialect::UNKNOWN, |facts| facts.dialect);
+    let identity = facts.map_or("", |facts| facts.identity.as_str());
+    let shown = render::shown(here, plan, dialect, identity);
     if json {
         print_json(&shown);
     } else {

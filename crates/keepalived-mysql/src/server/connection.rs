@@ -367,7 +367,7 @@ fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
         ) => ErrorKind::TimedOut,
         _ => ErrorKind::Other,
     };
-    let detail = error.to_string();
+    let detail = in_plain_words(error);
     match kind {
         ErrorKind::ConnectionRefused | ErrorKind::NotFound => ServerError::NotListening {
             endpoint: endpoint.to_owned(),
@@ -385,6 +385,19 @@ fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
             endpoint: endpoint.to_owned(),
             detail,
         },
+    }
+}
+
+/// What went wrong, without the library's names for it.
+fn in_plain_words(error: &mysql::Error) -> String {
+    match error {
+        mysql::Error::IoError(io) => io.to_string(),
+        mysql::Error::DriverError(mysql::DriverError::CouldNotConnect(Some((_, why, _)))) => {
+            why.clone()
+        }
+        mysql::Error::DriverError(driver) => driver.to_string(),
+        mysql::Error::CodecError(codec) => codec.to_string(),
+        other => other.to_string(),
     }
 }
 

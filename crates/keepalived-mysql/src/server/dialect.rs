@@ -76,6 +76,12 @@ pub struct Source<'a> {
 }
 
 impl Dialect {
+    /// What is assumed in a printed plan for a server that cannot be asked.
+    pub const UNKNOWN: Self = Self {
+        product: Product::MariaDb,
+        version: (10, 11, 0),
+    };
+
     /// The statement whose one row [`Dialect::parse`] reads.
     pub const ASK: &'static str = "SELECT VERSION(), @@version_comment";
 

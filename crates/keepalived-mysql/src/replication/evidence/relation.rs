@@ -1,6 +1,7 @@
 //! How the history of one server relates to that of another.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,18 @@ impl Relation {
     /// Whether the old server may follow the new source as it is.
     pub fn may_follow(&self) -> bool {
         matches!(self, Self::Identical | Self::Behind)
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identical => f.write_str("identical"),
+            Self::Behind => f.write_str("behind"),
+            Self::Diverged { lost, .. } => write!(f, "diverged, it alone holds {lost}"),
+            Self::Unrecoverable { why } => write!(f, "cannot catch up: {why}"),
+            Self::Unknown { why } => write!(f, "nothing is proved: {why}"),
+        }
     }
 }
 
