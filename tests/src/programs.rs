@@ -18,6 +18,11 @@ const PROGRAMS: [&str; 6] = [
     "keepalived-mysql",
 ];
 
+/// Builds the programs, unless they are built.
+pub fn prepare() -> Result<()> {
+    built().map(drop)
+}
+
 /// Copies the programs to a folder that keepalived trusts.
 pub(crate) fn install(bin: &Path) -> Result<()> {
     let built = built()?;

@@ -39,6 +39,9 @@ pub fn close_server(here: &Here, timeout: Duration) -> Result<Closed, Failure> {
     let deadline = Deadline::after(timeout);
     let mut pauses = Pauses::up_to(Duration::from_millis(50));
     loop {
+        if here.master_again() {
+            return Err(Failure::Superseded);
+        }
         let error = match access::close(&here.ladder(&target, deadline)) {
             Ok(closed) => return Ok(closed),
             Err(ServerError::NotListening { .. }) => {

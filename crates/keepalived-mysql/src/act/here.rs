@@ -85,6 +85,17 @@ impl Here {
         matches!(current, Some(Ok(current)) if current == self.basis)
     }
 
+    /// Whether a Master intent has come that this program does not act under: then it must not close.
+    pub fn master_again(&self) -> bool {
+        let current = self
+            .intents
+            .as_ref()
+            .and_then(|intents| intents.current().ok().flatten());
+        current.is_some_and(|intent| {
+            intent.role == Role::Master && self.basis.as_ref() != Some(&intent)
+        })
+    }
+
     /// Refuses what needs a record where none can be written.
     pub fn require_folders(&self) -> Result<(), Refusal> {
         match &self.broken {

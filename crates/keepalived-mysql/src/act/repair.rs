@@ -20,6 +20,7 @@ use crate::deadline::Deadline;
 use crate::decide::health::{Drift, DriftInput, drift};
 use crate::decide::plan::Step;
 use crate::decide::promote::{Input, data_refusal};
+use crate::epoch::Epoch;
 use crate::ledger::record::RecordState;
 use crate::lock::{LockGuard, TransitionLock};
 use crate::node::Contact;
@@ -129,6 +130,7 @@ fn act(here: &Here, drift: &Drift, me: &NodeView, peers: &[NodeView]) -> Result<
         }
         Drift::Promote => locked(here, promote_again),
         Drift::Rejoin => locked(here, rejoin_again),
+        Drift::WithdrawClaim { epoch } => locked(here, |here| withdraw(here, me, epoch)),
         Drift::FencePeers { nodes } => locked(here, |here| fence(here, nodes, me)),
         Drift::FinishOpening => locked(here, |here| finish_opening(here, me, peers)),
     }
@@ -165,6 +167,20 @@ fn rejoin_again(here: &Here) -> Result<(), Failure> {
         Ok(_) => here.forget_rejoin_failed(),
     }
     result.map(drop)
+}
+
+fn withdraw(here: &Here, me: &NodeView, epoch: &Epoch) -> Result<(), Failure> {
+    let records = me.facts.iter().flat_map(|facts| &facts.promotions);
+    let Some(mut record) = records
+        .into_iter()
+        .find(|record| record.epoch == *epoch)
+        .cloned()
+    else {
+        return Ok(());
+    };
+    log::warn!("nobody works on the claim {epoch} any more: withdrawing it");
+    record.state = RecordState::Withdrawn;
+    servers::write_record(here, &record)
 }
 
 /// An open master closes every reachable open peer below it, at any time.

@@ -10,6 +10,7 @@ use crate::decide::promote::Site;
 use crate::decide::rejoin;
 use crate::decide::rule::Refusal;
 use crate::epoch::Epoch;
+use crate::ledger::record::RecordState;
 use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::role::Role;
 use crate::view::{Facts, NodeView, State};
@@ -196,6 +197,11 @@ pub enum Drift {
     Promote,
     /// Closed, and does not follow the node that serves.
     Rejoin,
+    /// A claim of ours that nobody works on any more.
+    WithdrawClaim {
+        /// Its epoch.
+        epoch: Epoch,
+    },
     /// Open peers below our epoch.
     FencePeers {
         /// Which.
@@ -298,7 +304,7 @@ fn unfinished(input: &DriftInput<'_>) -> bool {
     let relaxed = facts.sync_binlog != 1 || facts.flush_log != 1;
     let unrecorded = facts
         .last_opening()
-        .is_some_and(|record| record.state != crate::ledger::record::RecordState::Opened);
+        .is_some_and(|record| record.state != RecordState::Opened);
     (input.reset_replica && old_source) || (input.durability && relaxed) || unrecorded
 }
 
@@ -314,11 +320,22 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
             Drift::None
         };
     }
+    if let Some(epoch) = burnt_claim(input) {
+        return Drift::WithdrawClaim { epoch };
+    }
     if input.rejoin && needs_rejoin(input) {
         Drift::Rejoin
     } else {
         Drift::None
     }
+}
+
+/// A program that was killed after its claim leaves it standing; peers that it fenced would wait for
+/// an opening that never comes.
+fn burnt_claim(input: &DriftInput<'_>) -> Option<Epoch> {
+    let records = &input.me.facts.as_ref()?.promotions;
+    let newest = records.iter().max_by(|a, b| a.epoch.cmp(&b.epoch))?;
+    (newest.state == RecordState::Claim).then(|| newest.epoch.clone())
 }
 
 fn needs_rejoin(input: &DriftInput<'_>) -> bool {

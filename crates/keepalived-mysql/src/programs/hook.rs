@@ -223,6 +223,9 @@ fn closing(started: &mut Started, role: Role, wish: &Wish) -> Result<Exit, Failu
     };
     let closed = close::close_local(&started.here, &format!("keepalived says {role}"), timeout);
     drop(guard);
+    if closed == Err(Failure::Superseded) {
+        return Ok(Exit::Done);
+    }
     if let Err(failure) = closed {
         log::error!("closing goes on in the background");
         spawn_helper(started, keep_closing_words(started.here.program));

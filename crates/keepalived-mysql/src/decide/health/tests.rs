@@ -196,6 +196,20 @@ fn a_replica_of_the_serving_epoch_has_not_drifted() {
 }
 
 #[test]
+fn a_claim_that_a_killed_program_left_is_withdrawn_once_the_role_is_gone() {
+    let claimed = node(2).opened(2).only(RecordState::Claim);
+    let backup = found(&claimed, &[], Some(Role::Backup), false, &Memory::default());
+    assert_eq!(
+        backup,
+        Drift::WithdrawClaim {
+            epoch: Epoch::new(2, "node-b")
+        }
+    );
+    let master = found(&claimed, &[], Some(Role::Master), true, &Memory::default());
+    assert_eq!(master, Drift::Promote);
+}
+
+#[test]
 fn the_node_with_the_newest_epoch_does_not_rejoin_a_superseded_one() {
     let superseded = node(1).opened(1).open();
     assert_eq!(
