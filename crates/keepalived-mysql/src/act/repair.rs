@@ -53,6 +53,12 @@ pub fn repair(here: &mut Here, check: Option<&Birth>) -> Result<Drift, Failure> 
     Ok(found)
 }
 
+/// What has drifted, without putting it right.
+pub fn look(here: &Here) -> Drift {
+    let (me, _, peers) = observe(here);
+    what_drifted(here, &me, &peers)
+}
+
 fn what_drifted(here: &Here, me: &NodeView, peers: &[NodeView]) -> Drift {
     let site = here.site();
     let memory = here.memory();

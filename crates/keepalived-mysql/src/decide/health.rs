@@ -1,5 +1,6 @@
 //! The verdict of `check_mysql`, and what has drifted apart.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -214,6 +215,34 @@ pub enum Drift {
         /// The role that they speak for.
         role: Role,
     },
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("nothing has drifted"),
+            Self::Close { why } => write!(f, "to be closed: {why}"),
+            Self::Promote => {
+                f.write_str("MASTER with the VIP and without an epoch that is open: to be promoted")
+            }
+            Self::Rejoin => f.write_str("does not follow the node that serves: to rejoin"),
+            Self::WithdrawClaim { epoch } => {
+                write!(f, "claim {epoch} came to nothing: to be withdrawn")
+            }
+            Self::FencePeers { nodes } => write!(
+                f,
+                "open below our epoch, to be closed: {}",
+                nodes.join(", ")
+            ),
+            Self::FinishOpening => f.write_str("open, with steps left that come after an opening"),
+            Self::AdoptRole { role } => {
+                write!(
+                    f,
+                    "VIP and keepalived say {role}, and no hook told so: to be recorded if the next check agrees"
+                )
+            }
+        }
+    }
 }
 
 /// Everything drift is told from.

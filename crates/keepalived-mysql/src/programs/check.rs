@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::act::check::{ReaderWish, check};
-use crate::act::repair::repair;
+use crate::act::close::close_local;
+use crate::act::here::Here;
+use crate::act::repair::{look, repair};
 use crate::cli::{CommonArgs, Exit, report_failure};
 use crate::config::OnFailure;
 use crate::keepalived;
@@ -33,6 +35,12 @@ struct Args {
     /// Only repair what has drifted, in the foreground; for a timer beside keepalived
     #[arg(long)]
     repair: bool,
+    /// With --repair: say what has drifted, change nothing
+    #[arg(long, requires = "repair")]
+    dry_run: bool,
+    /// Only close the server, because a check failed
+    #[arg(long, hide = true)]
+    close: bool,
     /// The check that started this repair
     #[arg(long, hide = true, value_name = "BIRTH")]
     beside: Option<String>,
@@ -49,13 +57,19 @@ pub(super) fn main() -> Exit {
         Ok(args) => args,
         Err(exit) => return exit,
     };
-    if args.beside.is_some() {
+    if args.beside.is_some() || args.close {
         sys::become_detached();
     }
     let started = match start("check_mysql", &args.common, Unusable::LastGood) {
         Ok(started) => started,
         Err(exit) => return exit,
     };
+    if args.close {
+        return close_only(&started);
+    }
+    if args.dry_run {
+        return dry_run(&started.here, args.common.json);
+    }
     if args.repair || args.beside.is_some() {
         return repair_only(started, &args);
     }
@@ -119,7 +133,7 @@ fn arm(started: &Started) {
 fn on_failure(started: &Started) {
     match started.here.config.check.on_failure {
         OnFailure::None => {}
-        OnFailure::Close => spawn_helper(started, &["--repair"]),
+        OnFailure::Close => spawn_helper(started, &["--close"]),
         OnFailure::StopKeepalived => {
             log::warn!("stopping keepalived, as [check] on_failure says");
             if let Err(error) = keepalived::stop(&started.here.config.keepalived.pid_file) {
@@ -161,6 +175,31 @@ fn parse_birth(word: &str) -> Option<Birth> {
         start_ticks,
         pid,
     })
+}
+
+fn close_only(started: &Started) -> Exit {
+    let here = &started.here;
+    match close_local(
+        here,
+        "a check failed, as [check] on_failure says",
+        here.config.close.timeout,
+    ) {
+        Ok(_) => Exit::Done,
+        Err(failure) => report_failure(&failure),
+    }
+}
+
+fn dry_run(here: &Here, json: bool) -> Exit {
+    let found = look(here);
+    if json {
+        print_json(&found);
+    } else {
+        print(&format!(
+            "{}: {found}\nNothing was changed.\n",
+            here.node.name
+        ));
+    }
+    Exit::Done
 }
 
 fn repair_only(mut started: Started, args: &Args) -> Exit {
