@@ -65,11 +65,12 @@ impl Scenario {
             eprintln!("skipped: {why}");
             return Ok(None);
         }
+        let begun = Instant::now();
         Ok(Some(Self {
             lab: Lab::start(options)?,
             writers: None,
             two_open: TwoOpen::Never,
-            begun: Instant::now(),
+            begun,
             judged: false,
         }))
     }

@@ -1,9 +1,13 @@
 //! The database server dies, ends, hangs or restarts under load.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario};
+use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario, TwoOpen};
+
+/// The closers wait for a frozen server; nothing but their own way to it may pass.
+const AFTER_THAW: Duration = Duration::from_millis(300);
 
 fn killed(options: LabOptions) -> Result<()> {
     let Some(scenario) = Scenario::start(options)? else {
@@ -45,9 +49,15 @@ fn frozen_server_that_thaws_after_the_take_over() -> Result<()> {
     let Some(scenario) = Scenario::start(LabOptions::default())? else {
         return Ok(());
     };
+    // What waited in the frozen server's sockets is answered before anybody can close it.
+    let scenario = scenario.two_open(TwoOpen::Unavoidable);
     scenario.a().freeze_server()?;
     scenario.serves(NodeId::B)?;
     scenario.a().thaw_server()?;
+    let closed = scenario
+        .a()
+        .wait_until("closed", PATIENCE, |a| a.read_only())?;
+    ensure!(closed < AFTER_THAW, "closed only {closed:?} after the thaw");
     scenario.finish(End::FollowsOrHeld).map(drop)
 }
 
