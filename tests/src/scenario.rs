@@ -143,21 +143,22 @@ impl Scenario {
         Ok(all)
     }
 
-    /// Waits until the node that does not serve follows, or is truly diverged and held. Returns the reason.
+    /// Waits until one node is open, with the VIP and under the highest epoch that there ever was, and the other one
+    /// follows it or is diverged and held. Returns why it is held.
     pub fn settled(&self) -> Result<Option<String>> {
         let mut held = None;
-        wait_until(
-            "one node is open and the other follows it or is held",
-            PATIENCE,
-            || {
-                let [serving] = self.lab.open_nodes()[..] else {
-                    return Ok(false);
-                };
-                let other = self.lab.node(serving.other());
-                held = divergence::claimed(other);
-                Ok(held.is_some() && !other.is_open() || other.follows(serving)?)
-            },
-        )?;
+        let what = "one node serves under the highest epoch, the other follows it or is held";
+        wait_until(what, PATIENCE, || {
+            let [serving] = self.lab.open_nodes()[..] else {
+                return Ok(false);
+            };
+            let other = self.lab.node(serving.other());
+            held = divergence::claimed(other);
+            let rests = held.is_some() || other.follows(serving)?;
+            let last = self.epochs()?.pop_last();
+            let highest = last.is_some_and(|(_, node)| node == serving.name());
+            Ok(rests && highest && self.lab.node(serving).has_vip())
+        })?;
         Ok(held)
     }
 
