@@ -88,7 +88,7 @@ fn decision(
 ) -> Result<Decision, Failure> {
     let memory = here.memory();
     let wish = here.config.replication.positioning;
-    let events = source_of(peers)
+    let events = source_of(me, peers)
         .and_then(|source| question(me, source, &memory, wish))
         .map(|from| events_after(contact, &from))
         .transpose()

@@ -145,10 +145,14 @@ fn own_word(input: &Input<'_>) -> Option<String> {
 }
 
 /// A closed node beside an open one must be its working replica before it may have the VIP: this is
-/// what keeps a preempting pair from moving back too early.
+/// what keeps a preempting pair from moving back too early. A peer that is open under a lower epoch
+/// than this node was must give way to it.
 fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
-    let open = input.peers.iter().find(|peer| peer.open)?;
-    let channels = &input.me.facts.as_ref()?.channels;
+    let facts = input.me.facts.as_ref()?;
+    let ours = facts.own_epoch();
+    let source = |peer: &&PeerBrief| peer.open && peer.epoch >= ours;
+    let open = input.peers.iter().find(source)?;
+    let channels = &facts.channels;
     let Some(channel) = channels
         .iter()
         .find(|c| c.source_host == open.address && c.source_port == open.port)
@@ -302,7 +306,7 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
 }
 
 fn needs_rejoin(input: &DriftInput<'_>) -> bool {
-    let Some(source) = rejoin::source_of(input.peers) else {
+    let Some(source) = rejoin::source_of(input.me, input.peers) else {
         return false;
     };
     let (Some(me), Some(theirs)) = (&input.me.facts, &source.facts) else {

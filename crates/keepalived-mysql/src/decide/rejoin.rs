@@ -57,12 +57,20 @@ pub enum Decision {
     },
 }
 
-/// The open peer with the highest epoch.
-pub fn source_of(peers: &[NodeView]) -> Option<&NodeView> {
+/// The open peer with the highest epoch. One that is open under a lower epoch than this node was is
+/// no source: its history is the one that was cut off, and it closes as soon as it looks (rule 7).
+pub fn source_of<'a>(me: &NodeView, peers: &'a [NodeView]) -> Option<&'a NodeView> {
+    let epoch = |node: &NodeView| {
+        node.facts
+            .as_ref()
+            .map(Facts::own_epoch)
+            .unwrap_or_default()
+    };
+    let ours = epoch(me);
     peers
         .iter()
-        .filter(|peer| peer.state == State::Open)
-        .max_by_key(|peer| peer.facts.as_ref().map(Facts::own_epoch))
+        .filter(|peer| peer.state == State::Open && epoch(peer) >= ours)
+        .max_by_key(|peer| epoch(peer))
 }
 
 /// The position in this node's own binary log after which nothing of its own may stand; none if the
@@ -86,7 +94,7 @@ pub fn question(
 
 /// Decides a rejoin.
 pub fn rejoin(input: &Input<'_>) -> Decision {
-    let Some(source) = source_of(input.peers) else {
+    let Some(source) = source_of(input.me, input.peers) else {
         return Decision::NoSource;
     };
     let (Some(me), Some(theirs)) = (&input.me.facts, &source.facts) else {
