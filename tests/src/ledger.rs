@@ -104,6 +104,28 @@ impl WriterLog {
     }
 }
 
+/// A server acknowledged a row that was sent when another one had acknowledged in a later epoch already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlap {
+    /// The earlier epoch and its server.
+    pub earlier: (u64, u32),
+    /// The later epoch and its server.
+    pub later: (u64, u32),
+    /// From the later one's first acknowledgement to the earlier one's last row.
+    pub us: u64,
+}
+
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((epoch, server), (later, other)) = (self.earlier, self.later);
+        write!(
+            f,
+            "server {server} acknowledged in epoch {epoch} for {:.1} ms after server {other} had begun epoch {later}",
+            ms(self.us)
+        )
+    }
+}
+
 /// What all writers were told.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -149,5 +171,65 @@ impl Ledger {
             all.entry(epoch).or_default().insert(server_id);
         }
         all
+    }
+
+    /// Every pair of servers that accepted writes at the same time.
+    #[must_use]
+    pub fn overlaps(&self) -> Vec<Overlap> {
+        let mut spans = BTreeMap::<(u64, u32), (u64, u64)>::new();
+        for ack in self.acks() {
+            let Some((server, epoch, _)) = ack.by else {
+                continue;
+            };
+            let span = spans.entry((epoch, server)).or_insert((u64::MAX, 0));
+            *span = (span.0.min(ack.acked_us), span.1.max(ack.sent_us));
+        }
+        let mut found = Vec::new();
+        for (&earlier, &(_, last_sent)) in &spans {
+            for (&later, &(first_acked, _)) in &spans {
+                if later.0 > earlier.0 && later.1 != earlier.1 && last_sent > first_acked {
+                    let us = last_sent - first_acked;
+                    found.push(Overlap { earlier, later, us });
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ack, Ledger, WriterLog};
+
+    fn ack(sent_us: u64, server: u32, epoch: u64) -> Ack {
+        Ack {
+            id: sent_us,
+            sent_us,
+            acked_us: sent_us + 10,
+            by: Some((server, epoch, None)),
+        }
+    }
+
+    fn ledger(acks: Vec<Ack>) -> Ledger {
+        let writer = WriterLog {
+            acks,
+            ..WriterLog::default()
+        };
+        Ledger {
+            writers: vec![writer],
+        }
+    }
+
+    #[test]
+    fn two_servers_at_the_same_time_are_seen() {
+        let apart = vec![
+            ack(0, 11, 1),
+            ack(100, 11, 1),
+            ack(105, 12, 2),
+            ack(200, 11, 3),
+        ];
+        assert!(ledger(apart).overlaps().is_empty());
+        let overlaps = ledger(vec![ack(0, 11, 1), ack(50, 12, 2), ack(100, 11, 1)]).overlaps();
+        assert_eq!((overlaps.len(), overlaps[0].us), (1, 40));
     }
 }

@@ -359,7 +359,8 @@ impl Here {
         None
     }
 
-    /// Looks whether another node raised the fence row against this one while it was MASTER.
+    /// Looks whether another node raised the fence row against this one while it was MASTER. In a planned
+    /// move the role is taken away first, perhaps since this program began: then nobody was fenced.
     pub fn update_fenced_mark(&self, me: &NodeView) {
         let (Some(facts), Some(pid), Some(intent)) =
             (&me.facts, self.keepalived_pid(), &self.basis)
@@ -375,7 +376,7 @@ impl Here {
             && me.state == State::Closed
             && fence.node != self.node.name
             && *fence > baseline.fence.max(facts.own_epoch());
-        if against_us {
+        if against_us && self.still_wanted() && self.site().vip_here {
             log::warn!(
                 "fenced by {} under epoch {fence} while keepalived says MASTER here",
                 fence.node

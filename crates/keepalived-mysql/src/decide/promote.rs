@@ -142,6 +142,16 @@ fn refuse(input: &Input<'_>, refusal: Refusal) -> Result<(), Refusal> {
 
 fn site_allows(input: &Input<'_>) -> Result<(), Refusal> {
     let site = input.site;
+    if !site.vip_here {
+        refuse(
+            input,
+            Refusal::new(
+                Rule::Vip,
+                "the VIP is not on this host",
+                "a planned move is `keepalived-mysql switchover`'s work: drain the node that has the VIP",
+            ),
+        )?;
+    }
     if site.role != Some(Role::Master) && !off(Safety::IntentRecheck) {
         let said = site
             .role
@@ -152,16 +162,6 @@ fn site_allows(input: &Input<'_>) -> Result<(), Refusal> {
                 Rule::Intent,
                 format!("keepalived's newest word for this node is {said}, not MASTER"),
                 "move the VIP here first (drain the other node), or promote by hand with --override intent",
-            ),
-        )?;
-    }
-    if !site.vip_here {
-        refuse(
-            input,
-            Refusal::new(
-                Rule::Vip,
-                "the VIP is not on this host",
-                "a planned move is `keepalived-mysql switchover`'s work: drain the node that has the VIP",
             ),
         )?;
     }

@@ -1,0 +1,86 @@
+//! Cables, partitions, and VRRP that is lost while SQL works.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use lab::{Direction, End, Host, LabOptions, NodeId, PATIENCE, Scenario, TwoOpen};
+
+#[test]
+fn cable_that_is_pulled_and_put_back() -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    scenario.a().carrier_down()?;
+    scenario.serves(NodeId::B)?;
+    scenario.a().carrier_up()?;
+    scenario.finish(End::FollowsOrHeld).map(drop)
+}
+
+/// The nodes do not see each other, and `lost` lists what the client does not see either.
+fn partition(lost: &[Host]) -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    let scenario = scenario.two_open(TwoOpen::Unavoidable);
+    scenario.lab.cut(Host::A, Host::B, Direction::Both)?;
+    for &host in lost {
+        scenario.lab.cut(host, Host::Client, Direction::Both)?;
+    }
+    scenario.b().wait_serving(PATIENCE)?;
+    // Both have acknowledged rows of their own by now.
+    scenario.b().wait_until("rows of its own", PATIENCE, |b| {
+        let ask = "SELECT COUNT(*) FROM lab.ledger WHERE server_id = @@server_id";
+        Ok(b.query_local(ask)?
+            .first()
+            .is_some_and(|row| row.at(0).len() > 1))
+    })?;
+    scenario.lab.heal()?;
+    // Whatever VRRP thinks of the priorities: the highest epoch wins, and node-a has the lower one.
+    let verdict = scenario.finish(End::FollowsOrHeld)?;
+    ensure!(verdict.open == [NodeId::B], "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn partition_with_clients_on_both_sides() -> Result<()> {
+    partition(&[])
+}
+
+#[test]
+fn partition_with_clients_at_the_new_master() -> Result<()> {
+    partition(&[Host::A])
+}
+
+#[test]
+fn partition_with_clients_at_the_old_master() -> Result<()> {
+    partition(&[Host::B])
+}
+
+/// Both keepaliveds are MASTER for as long as the cut lasts.
+#[test]
+fn lost_vrrp_opens_one_node_once() -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    scenario.lab.cut_vrrp(Host::A, Host::B, Direction::Both)?;
+    scenario.serves(NodeId::B)?;
+    scenario.remains("node-b alone is open", Duration::from_secs(10), || {
+        Ok(scenario.lab.open_nodes() == [NodeId::B])
+    })?;
+    let epochs = scenario.epochs()?;
+    ensure!(epochs.len() == 2, "two epochs and no ping-pong: {epochs:?}");
+    scenario.lab.heal()?;
+    scenario
+        .lab
+        .note("node-a was fenced: its keepalived starts anew");
+    if scenario.a().keepalived_pid().is_some() {
+        scenario.a().term_keepalived()?;
+    }
+    scenario.a().start_keepalived()?;
+    scenario.a().wait_until("healthy", PATIENCE, |a| {
+        Ok(a.run_suite("check_mysql", &[])?.status.success())
+    })?;
+    let verdict = scenario.finish(End::Follows)?;
+    ensure!(verdict.open == [NodeId::B], "node-b still serves");
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! The database server dies, ends, hangs or restarts under load.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario, TwoOpen};
+
+/// The closers wait for a frozen server; nothing but their own way to it may pass.
+const AFTER_THAW: Duration = Duration::from_millis(300);
+
+fn killed(options: LabOptions) -> Result<()> {
+    let Some(scenario) = Scenario::start(options)? else {
+        return Ok(());
+    };
+    scenario.a().kill_server()?;
+    scenario.serves(NodeId::B)?;
+    scenario.a().start_server()?;
+    scenario.finish(End::FollowsOrHeld).map(drop)
+}
+
+#[test]
+fn killed_server() -> Result<()> {
+    killed(LabOptions::default())
+}
+
+#[test]
+fn killed_server_with_file_and_position() -> Result<()> {
+    killed(LabOptions {
+        positioning: Positioning::Position,
+        ..LabOptions::default()
+    })
+}
+
+#[test]
+fn server_that_is_stopped() -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    scenario.a().stop_server()?;
+    scenario.serves(NodeId::B)?;
+    scenario.a().start_server()?;
+    // A server that ends does not wait until its replicas have everything.
+    scenario.finish(End::FollowsOrHeld).map(drop)
+}
+
+#[test]
+fn frozen_server_that_thaws_after_the_take_over() -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    // What waited in the frozen server's sockets is answered before anybody can close it.
+    let scenario = scenario.two_open(TwoOpen::Unavoidable);
+    scenario.a().freeze_server()?;
+    scenario.serves(NodeId::B)?;
+    scenario.a().thaw_server()?;
+    let closed = scenario
+        .a()
+        .wait_until("closed", PATIENCE, |a| a.read_only())?;
+    ensure!(closed < AFTER_THAW, "closed only {closed:?} after the thaw");
+    scenario.finish(End::FollowsOrHeld).map(drop)
+}
+
+/// Nothing moves: the node closes nobody and opens again under the epoch that it had.
+#[test]
+fn server_that_restarts_before_anything_moves() -> Result<()> {
+    let options = LabOptions {
+        track_process: false,
+        ..LabOptions::default()
+    };
+    let Some(scenario) = Scenario::start(options)? else {
+        return Ok(());
+    };
+    let before = scenario.epochs()?;
+    scenario.a().kill_server()?;
+    scenario.a().start_server()?;
+    scenario
+        .a()
+        .wait_until("open again", PATIENCE, |a| Ok(a.is_open()))?;
+    scenario.serves(NodeId::A)?;
+    let after: BTreeSet<_> = scenario.epochs()?;
+    ensure!(before == after, "epochs {before:?} became {after:?}");
+    scenario.finish(End::Follows).map(drop)
+}
