@@ -71,6 +71,14 @@ impl Node {
             supervisor.mount(&paths.data())?;
             mount_memory(&paths.data(), size)?;
         }
+        if let Some(size) = &options.suite_folder_size {
+            for folder in paths.suite_folders() {
+                fs::create_dir_all(&folder)?;
+                supervisor.mount(&folder)?;
+                mount_memory(&folder, size)?;
+            }
+            fs::create_dir_all(paths.state().join("VI_1"))?;
+        }
         template::copy(template, &paths.data())?;
         config::write_all(id, &paths, options)?;
         let netns = network.host(id.host()).clone();

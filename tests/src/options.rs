@@ -149,6 +149,8 @@ pub struct LabOptions {
     pub skip_slave_start: bool,
     /// Gives each data folder a file system of its own, of this size (`100m`), in memory.
     pub data_size: Option<String>,
+    /// Gives the suite's state and run folders file systems of their own, of this size (`64k`), in memory.
+    pub suite_folder_size: Option<String>,
     /// More lines for the `[mariadbd]` section of both nodes.
     pub my_cnf: Vec<String>,
     /// Keys of the suite's configuration: ("section.key", value in TOML). An empty section is the top level.
@@ -172,6 +174,7 @@ impl Default for LabOptions {
             gtid_strict_mode: true,
             skip_slave_start: false,
             data_size: None,
+            suite_folder_size: None,
             my_cnf: Vec::new(),
             toml: Vec::new(),
             test_off: Vec::new(),
@@ -286,6 +289,12 @@ impl NodePaths {
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.etc().join("VI_1.toml")
+    }
+
+    /// The suite's folders: what survives a reboot, and what does not.
+    #[must_use]
+    pub fn suite_folders(&self) -> [PathBuf; 2] {
+        [self.state(), self.run().join("suite")]
     }
 
     /// keepalived's track file: not 0 means drained.

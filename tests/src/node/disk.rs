@@ -33,6 +33,26 @@ impl Node {
         Ok(fs::remove_file(self.ballast())?)
     }
 
+    /// Fills the suite's state and run folders to the last byte (`LabOptions::suite_folder_size` gives them file
+    /// systems of their own).
+    pub fn fill_suite_folders(&self) -> Result<()> {
+        self.fault("the suite's folders are full");
+        for folder in self.paths.suite_folders() {
+            let mut ballast = File::create(folder.join("ballast"))?;
+            while ballast.write_all(&[0; 512]).is_ok() {}
+        }
+        Ok(())
+    }
+
+    /// Gives that space back.
+    pub fn free_suite_folders(&self) -> Result<()> {
+        self.note("the suite's folders have space again");
+        for folder in self.paths.suite_folders() {
+            fs::remove_file(folder.join("ballast"))?;
+        }
+        Ok(())
+    }
+
     /// The newest binary log of the data folder.
     pub fn last_binlog(&self) -> Result<PathBuf> {
         let names = fs::read_dir(self.paths.data())?
