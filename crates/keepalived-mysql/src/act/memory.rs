@@ -260,11 +260,12 @@ impl Here {
             .filter(|refused: &Refused| refused.boot_id == self.boot_id)
     }
 
-    /// Keeps the reason of a refusal; the next look comes later each time, up to a minute.
+    /// Keeps the reason of a refusal; the next look comes later each time, up to a minute. What time or
+    /// keepalived alone will change, while the node keeps the VIP, is looked at each second.
     pub fn note_refused(&self, refusal: &Refusal) {
         let attempts = self
             .refused()
-            .filter(|before| before.refusal.rule == refusal.rule)
+            .filter(|before| before.refusal.rule == refusal.rule && !refusal.rule.worth_waiting())
             .map_or(0, |before| before.attempts.saturating_add(1));
         self.note(
             REFUSED,
