@@ -82,3 +82,36 @@ fn server_that_restarts_before_anything_moves() -> Result<()> {
     ensure!(before == after, "epochs {before:?} became {after:?}");
     scenario.finish(End::Follows).map(drop)
 }
+
+/// Nobody moves; the replica's threads are started again although the server leaves them stopped.
+#[test]
+fn standby_server_that_is_killed_follows_again() -> Result<()> {
+    let options = LabOptions {
+        skip_slave_start: true,
+        ..LabOptions::default()
+    };
+    let Some(scenario) = Scenario::start(options)? else {
+        return Ok(());
+    };
+    scenario.b().kill_server()?;
+    scenario.acks(100)?;
+    scenario.b().start_server()?;
+    scenario.b().wait_following(NodeId::A, PATIENCE)?;
+    let verdict = scenario.finish(End::Follows)?;
+    ensure!(verdict.open == [NodeId::A], "{verdict}");
+    Ok(())
+}
+
+#[test]
+fn both_servers_are_killed_and_return() -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    scenario.b().kill_server()?;
+    scenario.a().kill_server()?;
+    scenario.b().start_server()?;
+    scenario.a().start_server()?;
+    let serving = scenario.one_serves()?;
+    scenario.serves(serving)?;
+    scenario.finish(End::Follows).map(drop)
+}
