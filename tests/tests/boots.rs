@@ -1,7 +1,7 @@
 //! Nodes that boot: old data do not win by being first.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use lab::{End, LabOptions, Node, NodeId, PATIENCE, Scenario};
@@ -63,10 +63,16 @@ fn former_master_boots_first_and_opens_after_the_wait() -> Result<()> {
         return Ok(());
     };
     boot(scenario.a())?;
+    let booted = Instant::now();
     scenario.remains("node-a waits for its peer", Duration::from_secs(4), || {
         Ok(scenario.lab.open_nodes().is_empty())
     })?;
     scenario.serves(NodeId::A)?;
+    let took = booted.elapsed();
+    ensure!(
+        took < Duration::from_secs(8),
+        "boot_wait is 5 s, and it took {took:.1?}"
+    );
     boot(scenario.b())?;
     scenario.b().wait_following(NodeId::A, PATIENCE)?;
     let verdict = scenario.finish(End::Follows)?;

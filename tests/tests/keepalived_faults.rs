@@ -15,6 +15,25 @@ fn keepalived_that_is_stopped() -> Result<()> {
     scenario.finish(End::Follows).map(drop)
 }
 
+/// The higher priority takes the VIP back, but not before its data are level.
+#[test]
+fn preempting_node_takes_the_vip_back_without_a_loss() -> Result<()> {
+    let options = LabOptions {
+        preempt: true,
+        ..LabOptions::default()
+    };
+    let Some(scenario) = Scenario::start(options)? else {
+        return Ok(());
+    };
+    scenario.a().term_keepalived()?;
+    scenario.serves(NodeId::B)?;
+    scenario.a().start_keepalived()?;
+    scenario.serves(NodeId::A)?;
+    let verdict = scenario.finish(End::Follows)?;
+    ensure!(verdict.open == [NodeId::A], "{verdict}");
+    Ok(())
+}
+
 fn killed(options: LabOptions) -> Result<()> {
     let Some(scenario) = Scenario::start(options)? else {
         return Ok(());

@@ -16,24 +16,31 @@ fn cable_that_is_pulled_and_put_back() -> Result<()> {
     scenario.finish(End::FollowsOrHeld).map(drop)
 }
 
-/// The nodes do not see each other, and `lost` lists what the client does not see either.
-fn partition(lost: &[Host]) -> Result<()> {
+/// Nothing of node-a reaches node-b, perhaps nor the other way, and `lost` lists what the client does not see either.
+/// Afterwards both have acknowledged rows of their own.
+fn partitioned(direction: Direction, lost: &[Host]) -> Result<Option<Scenario>> {
     let Some(scenario) = Scenario::start(LabOptions::default())? else {
-        return Ok(());
+        return Ok(None);
     };
     let scenario = scenario.two_open(TwoOpen::Unavoidable);
-    scenario.lab.cut(Host::A, Host::B, Direction::Both)?;
+    scenario.lab.cut(Host::A, Host::B, direction)?;
     for &host in lost {
         scenario.lab.cut(host, Host::Client, Direction::Both)?;
     }
     scenario.b().wait_serving(PATIENCE)?;
-    // Both have acknowledged rows of their own by now.
     scenario.b().wait_until("rows of its own", PATIENCE, |b| {
         let ask = "SELECT COUNT(*) FROM lab.ledger WHERE server_id = @@server_id";
         Ok(b.query_local(ask)?
             .first()
             .is_some_and(|row| row.at(0).len() > 1))
     })?;
+    Ok(Some(scenario))
+}
+
+fn partition(direction: Direction, lost: &[Host]) -> Result<()> {
+    let Some(scenario) = partitioned(direction, lost)? else {
+        return Ok(());
+    };
     scenario.lab.heal()?;
     // Whatever VRRP thinks of the priorities: the highest epoch wins, and node-a has the lower one.
     let verdict = scenario.finish(End::FollowsOrHeld)?;
@@ -43,17 +50,40 @@ fn partition(lost: &[Host]) -> Result<()> {
 
 #[test]
 fn partition_with_clients_on_both_sides() -> Result<()> {
-    partition(&[])
+    partition(Direction::Both, &[])
 }
 
 #[test]
 fn partition_with_clients_at_the_new_master() -> Result<()> {
-    partition(&[Host::A])
+    partition(Direction::Both, &[Host::A])
 }
 
 #[test]
 fn partition_with_clients_at_the_old_master() -> Result<()> {
-    partition(&[Host::B])
+    partition(Direction::Both, &[Host::B])
+}
+
+#[test]
+fn partition_in_one_direction() -> Result<()> {
+    partition(Direction::OneWay, &[])
+}
+
+/// The node that holds lost transactions stays closed, even if nobody else is left.
+#[test]
+fn diverged_node_is_never_promoted() -> Result<()> {
+    let Some(scenario) = partitioned(Direction::Both, &[])? else {
+        return Ok(());
+    };
+    scenario.lab.heal()?;
+    let held = scenario.settled()?;
+    ensure!(held.is_some(), "node-a has rows that node-b never received");
+    scenario.b().kill_server()?;
+    scenario.remains("nobody is open", Duration::from_secs(4), || {
+        Ok(scenario.lab.open_nodes().is_empty())
+    })?;
+    scenario.b().start_server()?;
+    scenario.serves(NodeId::B)?;
+    scenario.finish(End::FollowsOrHeld).map(drop)
 }
 
 /// Both keepaliveds are MASTER for as long as the cut lasts.
@@ -70,16 +100,23 @@ fn lost_vrrp_opens_one_node_once() -> Result<()> {
     let epochs = scenario.epochs()?;
     ensure!(epochs.len() == 2, "two epochs and no ping-pong: {epochs:?}");
     scenario.lab.heal()?;
-    scenario
-        .lab
-        .note("node-a was fenced: its keepalived starts anew");
-    if scenario.a().keepalived_pid().is_some() {
-        scenario.a().term_keepalived()?;
-    }
+    let says_fenced = || {
+        let (_, said) = scenario.by_hand(NodeId::A, "check_mysql", &[])?;
+        Ok::<_, anyhow::Error>(said.contains("fenced"))
+    };
+    ensure!(says_fenced()?, "healing VRRP alone does not end the mark");
+    scenario.a().term_keepalived()?;
     scenario.a().start_keepalived()?;
-    scenario.a().wait_until("healthy", PATIENCE, |a| {
-        Ok(a.run_suite("check_mysql", &[])?.status.success())
-    })?;
+    scenario
+        .a()
+        .wait_until("its keepalived runs", PATIENCE, |a| {
+            Ok(a.paths().run().join("keepalived.pid").exists())
+        })?;
+    // Healthy or still catching up: in any case no longer fenced.
+    ensure!(
+        !says_fenced()?,
+        "a keepalived that starts anew ends the mark"
+    );
     let verdict = scenario.finish(End::Follows)?;
     ensure!(verdict.open == [NodeId::B], "node-b still serves");
     Ok(())

@@ -82,3 +82,48 @@ fn server_that_restarts_before_anything_moves() -> Result<()> {
     ensure!(before == after, "epochs {before:?} became {after:?}");
     scenario.finish(End::Follows).map(drop)
 }
+
+/// Nobody moves; the replica's threads are started again although the server leaves them stopped.
+#[test]
+fn standby_server_that_is_killed_follows_again() -> Result<()> {
+    let options = LabOptions {
+        skip_slave_start: true,
+        ..LabOptions::default()
+    };
+    let Some(scenario) = Scenario::start(options)? else {
+        return Ok(());
+    };
+    scenario.b().kill_server()?;
+    scenario.acks(100)?;
+    scenario.b().start_server()?;
+    scenario.b().wait_following(NodeId::A, PATIENCE)?;
+    let verdict = scenario.finish(End::Follows)?;
+    ensure!(verdict.open == [NodeId::A], "{verdict}");
+    Ok(())
+}
+
+fn both_killed(first: NodeId) -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions::default())? else {
+        return Ok(());
+    };
+    scenario.b().kill_server()?;
+    scenario.a().kill_server()?;
+    scenario.lab.node(first).start_server()?;
+    scenario.lab.node(first.other()).start_server()?;
+    let serving = scenario.one_serves()?;
+    scenario.serves(serving)?;
+    scenario.finish(End::Follows).map(drop)
+}
+
+#[test]
+fn both_servers_are_killed_and_the_master_returns_first() -> Result<()> {
+    both_killed(NodeId::A)
+}
+
+/// MariaDB throws the relay log away when a replica with GTID starts: what it had received and not applied is gone,
+/// although the node was seen in sync a moment before.
+#[test]
+#[ignore = "open: a standby whose server restarted still counts as seen in sync, and opens without rows that it had received"]
+fn both_servers_are_killed_and_the_standby_returns_first() -> Result<()> {
+    both_killed(NodeId::B)
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::act::here::Here;
 use crate::decide::health::PeerBrief;
-use crate::decide::rule::Refusal;
+use crate::decide::rule::{Refusal, Rule};
 use crate::decide::{FencedMark, Memory};
 use crate::epoch::Epoch;
 use crate::ledger::files::{Durability, ReadOutcome};
@@ -355,8 +355,19 @@ impl Here {
         if self.keepalived_pid() == Some(mark.keepalived_pid) {
             return Some(mark);
         }
-        self.forget(FENCED);
+        self.end_fenced_mark();
         None
+    }
+
+    /// With the mark ends the refusal that it caused: nobody has to wait for the next look at that.
+    fn end_fenced_mark(&self) {
+        self.forget(FENCED);
+        if self
+            .refused()
+            .is_some_and(|refused| refused.refusal.rule == Rule::Fenced)
+        {
+            self.forget_refused();
+        }
     }
 
     /// Looks whether another node raised the fence row against this one while it was MASTER. In a planned
@@ -412,7 +423,7 @@ impl Here {
                 "{} no longer serves: this node may be promoted again",
                 fencer.name
             );
-            self.forget(FENCED);
+            self.end_fenced_mark();
             // A MASTER that was never told otherwise begins anew with the fence row as it is now.
             self.forget(BASELINE);
         }
