@@ -190,7 +190,7 @@ fn fence(here: &Here, nodes: &[String], me: &NodeView) -> Result<(), Failure> {
         };
         let done = receipt
             .time(&raise, || {
-                servers::raise_fence(here, node, &epoch).map(|()| ((), String::new()))
+                servers::raise_fence(here, node, &epoch).map(|_| ((), String::new()))
             })
             .and_then(|()| {
                 receipt.time(&Step::FencePeer { node: name.clone() }, || {
