@@ -24,6 +24,7 @@ use crate::ledger::record::RecordState;
 use crate::lock::{LockGuard, TransitionLock};
 use crate::node::Contact;
 use crate::role::{Intent, Role};
+use crate::switches::{Safety, off};
 use crate::sys::{Birth, utc_now};
 use crate::view::NodeView;
 
@@ -129,6 +130,7 @@ fn act(here: &Here, drift: &Drift, me: &NodeView, peers: &[NodeView]) -> Result<
         }
         Drift::Promote => locked(here, promote_again),
         Drift::Rejoin => locked(here, rejoin_again),
+        Drift::FencePeers { .. } if off(Safety::Fence) => Ok(()),
         Drift::FencePeers { nodes } => locked(here, |here| fence(here, nodes, me)),
         Drift::FinishOpening => locked(here, |here| finish_opening(here, me, peers)),
     }
