@@ -7,7 +7,7 @@
 /// A safety step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Safety {
-    /// Closing a reachable open peer before opening.
+    /// Closing a reachable open peer, before opening and as a repair.
     Fence,
     /// Writing the claim down, and into every reachable server, before touching anyone.
     Claim,
@@ -15,7 +15,8 @@ pub enum Safety {
     Gate,
     /// Proving that everything received is applied.
     DrainProof,
-    /// Looking at the intent again between steps.
+    /// Looking again, between steps and around the opening, at what keepalived wants: the recorded
+    /// intent, the VIP, and whether keepalived lives.
     IntentRecheck,
     /// Vetting an old master before it is pointed at the new one.
     Vetting,

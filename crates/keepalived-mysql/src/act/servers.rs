@@ -82,11 +82,14 @@ pub fn disconnect_applications(here: &Here, node: &Node) -> Result<Vec<String>, 
     Ok(named)
 }
 
-/// Raises the fence row of `node` under its gate.
-pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<(), Failure> {
+/// Raises the fence row of `node` under its gate, and returns whether that server accepts writes.
+///
+/// Whoever opens holds the gate from the record to the end, so a server that refuses writes now was
+/// not opened behind our back, and will not be: the row is above any claim that it could open with.
+pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<bool, Failure> {
     let doing = format!("telling {} of epoch {epoch}", node.name);
     let target = here.target(node);
-    let stands = past_blockers(here, node, |deadline| {
+    let (stands, open) = past_blockers(here, node, |deadline| {
         let mut contact = Contact::open(&target, deadline)?;
         if !gate::take(&mut contact, deadline.at_most(GATE))? {
             return Err(ServerError::Lost {
@@ -96,8 +99,9 @@ pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<(), Failur
         }
         let stands =
             tables::raise_fence(&mut contact, epoch, &here.node.name, here.program, deadline)?;
+        let open = accepts_writes(&mut contact, deadline)?;
         gate::release(&mut contact, deadline)?;
-        Ok(stands)
+        Ok((stands, open))
     })
     .map_err(|error| Failure::Changed(format!("{doing}: {error}")))?;
     if stands > *epoch {
@@ -110,7 +114,14 @@ pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<(), Failur
             "the higher claim goes first; check_mysql tries again by itself",
         )));
     }
-    Ok(())
+    Ok(open)
+}
+
+fn accepts_writes(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
+    let rows = contact
+        .session
+        .rows("SELECT @@global.read_only", deadline)?;
+    Ok(rows.first().and_then(|row| row.at(0)) == Some("0"))
 }
 
 /// Writes a promotion record into the local server.

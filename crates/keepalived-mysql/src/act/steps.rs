@@ -24,7 +24,7 @@ use crate::server::access::kill_queued_closers;
 use crate::server::connection::ServerError;
 use crate::switches::{Safety, off, reached};
 use crate::sys::{run_bounded, terminated, utc_now};
-use crate::view::{Facts, NodeView, method_of};
+use crate::view::{Facts, NodeView, State, method_of};
 
 /// A promotion under way.
 #[derive(Debug)]
@@ -230,8 +230,16 @@ impl<'a> Run<'a> {
             .ok_or_else(|| Failure::Failed(format!("no node {name} in the configuration")))
     }
 
+    /// The plan closes the peers that were open when they were looked at. One that has opened since
+    /// then, under a claim below ours, is seen here at the latest.
     fn raise_fence(&mut self, node: &str, epoch: &Epoch) -> Note {
-        servers::raise_fence(self.here, self.node(node)?, epoch)?;
+        let open = servers::raise_fence(self.here, self.node(node)?, epoch)?;
+        let seen_closed = |peer: &NodeView| peer.name == node && peer.state != State::Open;
+        if open && self.peers.iter().any(seen_closed) && !off(Safety::Fence) {
+            return Err(Failure::Changed(format!(
+                "{node} has opened since it was looked at"
+            )));
+        }
         done("")
     }
 
@@ -388,7 +396,7 @@ impl<'a> Run<'a> {
         let missing = [
             (
                 Rule::Intent,
-                site.role == Some(Role::Master) || off(Safety::IntentRecheck),
+                site.role == Some(Role::Master),
                 "keepalived no longer says MASTER",
             ),
             (
@@ -403,7 +411,7 @@ impl<'a> Run<'a> {
             ),
         ]
         .into_iter()
-        .find(|(rule, holds, _)| !holds && !overridden(*rule));
+        .find(|(rule, holds, _)| !holds && !overridden(*rule) && !off(Safety::IntentRecheck));
         if let Some((rule, _, why)) = missing {
             return Err(Failure::Refused(Refusal::new(
                 rule,

@@ -1,0 +1,72 @@
+//! A server that freezes in the very moment of being opened.
+
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Result;
+use lab::sql::{self, Login, Target};
+use lab::{Lab, LabOptions, Node, NodeId, Via, wait_until};
+
+use super::{PATIENCE, judge, promise, rows_of, wait_for_rows_of, wait_in_sync};
+
+const SENDS: &str = "open.send";
+
+/// Clients that wait at the frozen server; each asks a millisecond later than the one before.
+const CLIENTS: u64 = 30;
+
+/// The opening lies in the socket of a frozen server. It thaws after the other node has taken over.
+pub fn a_server_freezes_while_it_is_opened(options: LabOptions) -> Result<()> {
+    let lab = Lab::start(options)?;
+    lab.a().pause_at(SENDS)?;
+    lab.a().start_keepalived()?;
+    lab.a().wait_reached(SENDS, PATIENCE)?;
+    lab.b().start_keepalived()?;
+    wait_in_sync(lab.b())?;
+    let clients = waiting_clients(lab.a())?;
+    lab.a().freeze_server()?;
+    lab.a().release(SENDS)?;
+    let writers = lab.write(&Via::everywhere())?;
+    lab.b().wait_serving(PATIENCE)?;
+    wait_for_rows_of(&writers, NodeId::B, 50)?;
+    let clients = clients.into_iter().map(ask).collect::<Vec<_>>();
+    // Their questions must lie in the sockets, as the opening does, before the server reads on.
+    thread::sleep(Duration::from_millis(100));
+    lab.a().thaw_server()?;
+    stays_closed(&lab, clients)?;
+    promise(rows_of(&writers.ledger(), NodeId::A) == 0, || {
+        "the thawed server acknowledged writes after the other node had opened".to_owned()
+    })?;
+    judge(&lab, writers)
+}
+
+fn waiting_clients(node: &Node) -> Result<Vec<(u64, mysql::Conn)>> {
+    let target = Target::Socket(node.paths().socket());
+    let client = |number| Ok((number, sql::open(&target, Login::APP, &[], PATIENCE)?));
+    (0..CLIENTS).map(client).collect()
+}
+
+fn ask((number, mut conn): (u64, mysql::Conn)) -> JoinHandle<bool> {
+    let text = format!(
+        "SELECT SLEEP({number} / 1000); \
+         INSERT INTO lab.ledger (id, writer, server_id, epoch, at) VALUES ({}, 0, @@server_id, 0, NOW(6))",
+        number + 1
+    );
+    thread::spawn(move || sql::result_sets(&mut conn, &text).is_ok())
+}
+
+fn stays_closed(lab: &Lab, clients: Vec<JoinHandle<bool>>) -> Result<()> {
+    let written = clients
+        .into_iter()
+        .filter_map(|client| client.join().ok())
+        .filter(|&written| written)
+        .count();
+    promise(written == 0, || {
+        format!(
+            "the thawed server acknowledged {written} writes of waiting clients after the other node had opened"
+        )
+    })?;
+    wait_until("the thawed server follows", PATIENCE, || {
+        lab.a().follows(NodeId::B)
+    })
+    .map(drop)
+}

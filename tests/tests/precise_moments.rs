@@ -1,0 +1,96 @@
+//! Faults at a precise moment, with every safety step on.
+
+mod precise;
+
+use anyhow::Result;
+use lab::{LabOptions, NodeId, Positioning};
+use precise::drain::Obstacle;
+use precise::{boot, claim, drain, fence, gate, intent, lock, possible, vetting};
+
+fn run(scenario: impl FnOnce(LabOptions) -> Result<()>) -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    scenario(LabOptions::default())
+}
+
+#[test]
+fn an_open_node_without_keepalived_is_closed_first() -> Result<()> {
+    run(fence::keepalived_dies_and_leaves_an_open_node)
+}
+
+#[test]
+fn of_two_masters_at_once_one_yields() -> Result<()> {
+    run(claim::two_masters_at_once)
+}
+
+#[test]
+fn node_a_opens_after_node_b_looked() -> Result<()> {
+    run(|options| claim::one_opens_after_the_other_looked(options, NodeId::A))
+}
+
+#[test]
+fn node_b_opens_after_node_a_looked() -> Result<()> {
+    run(|options| claim::one_opens_after_the_other_looked(options, NodeId::B))
+}
+
+#[test]
+fn a_server_that_froze_while_it_was_opened_stays_closed() -> Result<()> {
+    run(gate::a_server_freezes_while_it_is_opened)
+}
+
+#[test]
+fn received_rows_survive_a_global_read_lock() -> Result<()> {
+    run(|options| drain::the_standby_is_behind(options, Obstacle::ReadLock))
+}
+
+#[test]
+fn received_rows_survive_a_locked_table() -> Result<()> {
+    run(|options| drain::the_standby_is_behind(options, Obstacle::TableLock))
+}
+
+#[test]
+fn received_rows_survive_a_stopped_applier() -> Result<()> {
+    run(|options| drain::the_standby_is_behind(options, Obstacle::StoppedApplier))
+}
+
+#[test]
+fn the_vip_moves_back_while_it_drains() -> Result<()> {
+    run(|options| intent::the_vip_moves_back(options, "drain.before"))
+}
+
+#[test]
+fn the_vip_moves_back_just_before_the_opening() -> Result<()> {
+    run(|options| intent::the_vip_moves_back(options, "record-opening.before"))
+}
+
+#[test]
+fn an_old_master_with_rows_of_its_own_stays_closed() -> Result<()> {
+    run(vetting::an_old_master_returns_with_rows_of_its_own)
+}
+
+#[test]
+fn an_old_master_with_rows_of_its_own_stays_closed_by_position() -> Result<()> {
+    run(|options| {
+        vetting::an_old_master_returns_with_rows_of_its_own(LabOptions {
+            positioning: Positioning::Position,
+            gtid_strict_mode: false,
+            ..options
+        })
+    })
+}
+
+#[test]
+fn a_fault_closes_although_the_lock_is_held() -> Result<()> {
+    run(lock::the_lock_is_held_when_the_role_goes)
+}
+
+#[test]
+fn a_backup_closes_although_the_lock_is_held() -> Result<()> {
+    run(lock::the_lock_is_held_when_a_higher_priority_returns)
+}
+
+#[test]
+fn old_data_wait_for_the_newest() -> Result<()> {
+    run(boot::old_data_boot_first)
+}
