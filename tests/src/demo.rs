@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde_json::Value;
 
+use crate::divergence::claimed;
 use crate::lab::Lab;
 use crate::ledger::{Ledger, ms};
 use crate::node::Node;
@@ -48,10 +49,10 @@ pub fn run(hooks: Hooks) -> Result<()> {
     }
     writers.wait_for_acks(100, PATIENCE)?;
     let ledger = writers.stop();
-    if !floor && diverged(lab.a()).is_none() {
+    if !floor && claimed(lab.a()).is_none() {
         lab.settle(PATIENCE)?;
     }
-    let verdict = Verdict::judge(&lab, &ledger, diverged)?;
+    let verdict = Verdict::judge(&lab, &ledger, claimed)?;
     timeline(&lab);
     ending(&lab, &ledger, &verdict);
     if floor {
@@ -62,18 +63,10 @@ pub fn run(hooks: Hooks) -> Result<()> {
 
 /// Waits until the old MASTER follows, or is held because it alone has transactions.
 fn comes_back(lab: &Lab) -> Result<()> {
-    let back = |node: &Node| Ok(node.follows(NodeId::B)? || diverged(node).is_some());
+    let back = |node: &Node| Ok(node.follows(NodeId::B)? || claimed(node).is_some());
     lab.a()
         .wait_until("follows node-b or is held", PATIENCE, back)
         .map(drop)
-}
-
-/// Why the suite keeps this node closed.
-pub fn diverged(node: &Node) -> Option<String> {
-    let path = node.paths().state().join("VI_1/memory.json");
-    let text = std::fs::read_to_string(path).ok()?;
-    let memory: Value = serde_json::from_str(&text).ok()?;
-    memory["data"]["diverged"].as_str().map(str::to_owned)
 }
 
 fn timeline(lab: &Lab) {
@@ -182,7 +175,7 @@ fn ending(lab: &Lab, ledger: &Ledger, verdict: &Verdict) {
         "  never sent to the standby  {:>8}   (asynchronous replication; kept on node-a)",
         verdict.not_received.len()
     );
-    match diverged(lab.a()) {
+    match claimed(lab.a()) {
         None => println!("node-a came back and replicates from node-b."),
         Some(why) => println!(
             "node-a came back with something that nobody ever received, so it stays closed and out\n\

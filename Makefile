@@ -1,0 +1,56 @@
+# Each target is what you would type by hand. The lab behind `demo` and `test` needs root: it makes
+# network namespaces. Everything runs without standard input.
+
+CARGO  ?= cargo
+PREFIX ?= /usr
+TARGET ?= $(or $(CARGO_TARGET_DIR),target)
+
+HOOKS = check_mysql notify_master notify_backup notify_fault notify_stop
+
+# program:package. The core package holds the server alone: no service that starts by itself.
+NEEDED = mariadbd:mariadb-server-core mariadb-binlog:mariadb-client keepalived:keepalived \
+         ip:iproute2 nft:nftables ps:procps
+
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: help setup demo test lint build install
+
+help:
+	@echo "make demo     kill a database under load in a lab on this machine, and watch the take-over"
+	@echo "make test     all tests, those of the lab included"
+	@echo "make lint     formatting and clippy, as the CI runs them"
+	@echo "make build    the programs, optimised, in $(TARGET)/release"
+	@echo "make install  copy them to DESTDIR and PREFIX (/usr); run make build first"
+	@echo "make setup    install what the lab needs, where it is missing (Debian, Ubuntu)"
+
+setup:
+	@missing=""; \
+	for pair in $(NEEDED); do \
+		command -v $${pair%%:*} >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	test -n "$$missing" || exit 0; \
+	echo "missing:$$missing"; \
+	test "$$(id -u)" = 0 || { echo "run: sudo make setup" >&2; exit 1; }; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q </dev/null && \
+	apt-get install -q -y --no-install-recommends $$missing </dev/null
+
+demo: setup
+	$(CARGO) run -p lab -- demo
+
+# Each test of the lab starts two servers and two keepaliveds: two labs at a time are enough.
+test: setup
+	$(CARGO) test --workspace -- --test-threads=2
+
+lint:
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features keepalived-mysql/test-switches -- -D warnings
+
+build:
+	$(CARGO) build --release --workspace --exclude lab
+
+install:
+	install -d $(DESTDIR)$(PREFIX)/libexec/keepalived-mysql $(DESTDIR)$(PREFIX)/sbin
+	cd $(TARGET)/release && install -m 0755 $(HOOKS) $(DESTDIR)$(PREFIX)/libexec/keepalived-mysql
+	install -m 0755 $(TARGET)/release/keepalived-mysql $(DESTDIR)$(PREFIX)/sbin
