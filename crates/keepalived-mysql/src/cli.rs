@@ -23,7 +23,7 @@ pub enum Exit {
     RolledBack = 3,
     /// Half done: somebody must act now.
     Incomplete = 4,
-    /// Lost transactions were salvaged; the node stays closed.
+    /// This node holds transactions that the serving node never received; it stays closed.
     Diverged = 5,
     /// A lock or a server was not to be had in time; try again.
     TryAgain = 75,

@@ -3,6 +3,8 @@
 //! Without it a fencer could find a server closed, while the opening that it wanted to prevent is
 //! already under way. A named lock ends with its session, so a program that dies leaves no gate shut.
 
+use std::time::Duration;
+
 use crate::deadline::Deadline;
 use crate::node::Contact;
 use crate::server::connection::ServerError;
@@ -15,7 +17,8 @@ pub fn take(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerErr
     }
     let seconds = deadline.remaining().as_secs_f64();
     let sql = format!("SELECT GET_LOCK('keepalived_mysql.gate', {seconds:.3})");
-    let patience = deadline.at_most(std::time::Duration::from_secs_f64(seconds + 1.0));
+    // The server gives up first: a gate that is held must not look like a server that is silent.
+    let patience = Deadline::after(Duration::from_secs_f64(seconds + 0.5));
     let rows = contact.session.rows(&sql, patience)?;
     Ok(rows.first().and_then(|row| row.at(0)) == Some("1"))
 }

@@ -48,21 +48,23 @@ impl Contact {
     /// Connects and asks for the version.
     pub fn open(target: &Target, deadline: Deadline) -> Result<Self, ServerError> {
         let mut session = Session::connect(target, deadline)?;
-        let rows = session.rows(Dialect::ASK, deadline)?;
-        let row = rows.first();
+        let answers = session.run(Dialect::ASK, deadline)?;
+        let row = answers.get(1).and_then(|answer| answer.rows.first());
+        let server_uid = answers.get(2).is_some_and(|answer| !answer.rows.is_empty());
         let version = row.and_then(|r| r.at(0)).unwrap_or_default().to_owned();
         let comment = row.and_then(|r| r.at(1)).unwrap_or_default();
-        let dialect = Dialect::parse(&version, comment).ok_or_else(|| ServerError::Lost {
-            endpoint: target.endpoint.to_string(),
-            detail: format!("a version that is not three numbers: {version:?}"),
-        })?;
+        let dialect =
+            Dialect::parse(&version, comment, server_uid).ok_or_else(|| ServerError::Lost {
+                endpoint: target.endpoint.to_string(),
+                detail: format!("a version that is not three numbers: {version:?}"),
+            })?;
         Ok(Self { session, dialect })
     }
 
     /// Reads everything that `decide` wants to know of this server.
     pub fn facts(&mut self, deadline: Deadline) -> Result<Facts, ServerError> {
         let sql = format!(
-            "{}; {}",
+            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'",
             self.dialect.facts(),
             self.dialect.replica_status()
         );
@@ -77,6 +79,12 @@ impl Contact {
             channels.push(parsed.map_err(|error| broken(&self.dialect, &error.to_string()))?);
         }
         let mut facts = self.plain_facts(&row, channels)?;
+        let uptime = answers.next().and_then(|mut answer| answer.rows.pop());
+        let seconds = uptime
+            .as_ref()
+            .and_then(|row| row.at(1))
+            .and_then(|v| v.parse().ok());
+        facts.uptime = Duration::from_secs(seconds.unwrap_or(0));
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
     }
@@ -114,6 +122,7 @@ impl Contact {
             log_bin: truth(row.get("log_bin")),
             binlog_base: row.get("binlog_base").map(str::to_owned),
             log_updates: truth(row.get("log_updates")),
+            uptime: Duration::ZERO,
             now: row.get("now").unwrap_or_default().to_owned(),
             sync_binlog: number("sync_binlog"),
             flush_log: number("flush_log"),

@@ -79,30 +79,55 @@ fn start(program: &'static str, common: &CommonArgs, unusable: Unusable) -> Resu
     let path = common
         .config_path()
         .map_err(|error| report_failure(&error))?;
-    let (config, warning) = load(&path, unusable).map_err(|error| report_failure(&error))?;
+    let read = load(&path, unusable).map_err(|error| report_failure(&error))?;
+    let config = read.config;
     let origin = Origin {
         program: program.to_owned(),
         group: config.group.clone(),
     };
     logging::init(&config.log, &origin, common.verbosity());
-    if let Some(warning) = warning {
+    if let Some(warning) = &read.warning {
         log::error!("{warning}");
     }
     let node = config
         .local(common.node.as_deref())
         .map_err(|error| report_failure(&error))?
         .clone();
+    let mut here = Here::open(config, node, program);
+    if read.age == Age::LastGood {
+        // Closing and judging go on with an old file; nothing is opened on the strength of it.
+        here.broken = here.broken.or(read.warning);
+    }
     Ok(Started {
-        here: Here::open(config, node, program),
+        here,
         config_path: path,
     })
 }
 
-fn load(path: &Path, unusable: Unusable) -> Result<(Config, Option<String>), ConfigError> {
+/// Whether a configuration is the file's own or an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Current,
+    LastGood,
+}
+
+/// A configuration as it was read.
+#[derive(Debug)]
+struct Read {
+    config: Config,
+    age: Age,
+    warning: Option<String>,
+}
+
+fn load(path: &Path, unusable: Unusable) -> Result<Read, ConfigError> {
     if unusable == Unusable::LastGood
         && let Ok((config, Some(warning))) = load_or_last_good(path)
     {
-        return Ok((config, Some(warning.one_line())));
+        return Ok(Read {
+            config,
+            age: Age::LastGood,
+            warning: Some(warning.one_line()),
+        });
     }
     let loaded = Config::load(path)?;
     let mut warnings = loaded.warnings.clone();
@@ -112,7 +137,11 @@ fn load(path: &Path, unusable: Unusable) -> Result<(Config, Option<String>), Con
         ));
     }
     let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
-    Ok((loaded.config, warning))
+    Ok(Read {
+        config: loaded.config,
+        age: Age::Current,
+        warning,
+    })
 }
 
 /// The arguments with which a helper of ours finds the same node.

@@ -1,6 +1,7 @@
 //! What is known of one node at one moment: pure data for `decide`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -80,6 +81,8 @@ pub struct Facts {
     pub binlog_base: Option<String>,
     /// Whether what is applied also goes into the own binary log.
     pub log_updates: bool,
+    /// For how long the server has run, in whole seconds.
+    pub uptime: Duration,
     /// The server's clock.
     pub now: String,
     /// `sync_binlog`.

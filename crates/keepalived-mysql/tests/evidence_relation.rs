@@ -116,7 +116,7 @@ fn restart() -> Vec<BinlogEventSummary> {
 }
 
 fn by_position(end: &str, events: &[BinlogEventSummary]) -> Relation {
-    vet_position(&at("binlog.000001:1849"), &at(end), events)
+    vet_position(&at("binlog.000001:1849"), &at(end), events, 1)
 }
 
 #[test]
@@ -231,4 +231,22 @@ fn relations_survive_records() {
         serde_json::to_string(&Relation::Behind).unwrap(),
         r#"{"relation":"behind"}"#
     );
+}
+
+/// What an old master applied of its new source stands in its own log under the source's number;
+/// taken for its own, a node whose verification was interrupted would be diverged for ever.
+#[test]
+fn events_of_another_server_are_not_its_own() {
+    let foreign = |event_type: &str, end_offset| BinlogEventSummary {
+        event_type: event_type.to_owned(),
+        server_id: 2,
+        end_offset,
+        info: String::new(),
+    };
+    let events = [
+        foreign("Gtid", 1900),
+        foreign("Query", 2000),
+        foreign("Xid", 2100),
+    ];
+    assert_eq!(by_position("binlog.000001:2100", &events), Relation::Behind);
 }

@@ -61,8 +61,9 @@ fn look(here: &Here, deadline: Deadline) -> Result<Facts, ServerError> {
 
 /// A dead disk still answers SELECT 1, but no write.
 fn probe(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
-    let sql = "SET SESSION sql_log_bin = 0; UPDATE keepalived_mysql.fence SET told_at = told_at WHERE id = 1; \
-               FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS";
+    let sql = "SET SESSION sql_log_bin = 0; \
+               INSERT INTO keepalived_mysql.fence VALUES (0, 0, '', '', 'write probe', NOW(6)) \
+               ON DUPLICATE KEY UPDATE told_at = NOW(6); FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS";
     contact.session.run(sql, deadline).map(drop)
 }
 
@@ -72,10 +73,10 @@ fn judged(here: &Here, me: &NodeView, reader: Option<ReaderWish>) -> Verdict {
     let verdict = verdict(&Input {
         me,
         memory: &memory,
+        role: here.role(),
         drained: here.state.as_ref().is_some_and(drained),
         refused: refused.as_ref().map(|refused| &refused.refusal),
         peers: &here.recent_peers(here.config.check.peer_interval * 3),
-        max_staleness: here.config.promote.max_staleness,
     });
     match reader {
         Some(wish) if verdict.healthy => judged_for_readers(me, wish),

@@ -23,6 +23,9 @@ const STILL: Duration = Duration::from_millis(500);
 /// Less than this unapplied is gone in a moment; a busy open source never lets it become nothing.
 const NEARLY: u64 = 256 * 1024;
 
+/// How the note of a step begins that went on without the proof, as `on_apply_timeout` says.
+pub const FORCED: &str = "FORCED";
+
 /// What a look at a channel shows.
 #[derive(Debug, Clone)]
 pub struct Look {
@@ -32,6 +35,8 @@ pub struct Look {
     pub slave_pos: Option<MariadbPosition>,
     /// Whether all parallel workers idle, or there are none.
     workers_idle: bool,
+    /// Whether the applier or one of its workers waits for a lock.
+    waits_for_lock: bool,
 }
 
 /// Reads one channel.
@@ -50,7 +55,8 @@ pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<
     let sql = format!(
         "{}; SELECT {position}; SELECT COUNT(*) FROM information_schema.PROCESSLIST \
          WHERE USER = 'system user' AND (COMMAND LIKE '%worker' OR STATE LIKE '%orker%') \
-         AND STATE NOT LIKE 'Waiting for work%' AND STATE NOT LIKE 'Waiting for an event from Coordinator%'",
+         AND STATE NOT LIKE 'Waiting for work%' AND STATE NOT LIKE 'Waiting for an event from Coordinator%'; \
+         SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'system user' AND STATE LIKE '%lock%'",
         contact.dialect.replica_status()
     );
     let answers = contact.session.run(&sql, deadline)?;
@@ -80,6 +86,7 @@ pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<
             .transpose()
             .map_err(|e: crate::replication::gtid::GtidError| lost(e.to_string()))?,
         workers_idle: cell(2) == Some("0"),
+        waits_for_lock: cell(3).is_some_and(|count| count != "0"),
     })
 }
 
@@ -118,7 +125,7 @@ struct Waiting<'a> {
     channel: &'a str,
     patience: Deadline,
     last_progress: Instant,
-    blockers_gone: bool,
+    unblocked: Instant,
     alerted: bool,
     before: Option<Look>,
 }
@@ -131,7 +138,7 @@ impl<'a> Waiting<'a> {
             channel,
             patience: Deadline::after(here.config.promote.apply_timeout),
             last_progress: Instant::now(),
-            blockers_gone: false,
+            unblocked: Instant::now(),
             alerted: false,
             before: None,
         }
@@ -174,13 +181,12 @@ impl<'a> Waiting<'a> {
     /// An applier that makes no progress although there is something to apply may wait for a
     /// session's lock: a backup, FLUSH TABLES WITH READ LOCK, LOCK TABLES.
     fn unblock(&mut self, now: &Look) -> Result<(), Failure> {
-        let stuck = self.last_progress.elapsed() >= self.here.config.promote.blocker_grace;
-        let waits_for_lock =
-            now.status.applier_state.contains("lock") || now.status.applier_state.contains("Lock");
-        if self.blockers_gone || !stuck || !waits_for_lock {
+        let grace = self.here.config.promote.blocker_grace;
+        let stuck = self.last_progress.elapsed() >= grace && self.unblocked.elapsed() >= grace;
+        if !stuck || !now.waits_for_lock {
             return Ok(());
         }
-        self.blockers_gone = true;
+        self.unblocked = Instant::now();
         log::warn!(
             "the applier has waited for a lock: {}",
             now.status.applier_state
@@ -216,7 +222,7 @@ impl<'a> Waiting<'a> {
             }
             OnApplyTimeout::Promote => {
                 log::error!("{state}; going on without it (on_apply_timeout = \"promote\")");
-                Ok(Some(format!("FORCED: {state}")))
+                Ok(Some(format!("{FORCED}: {state}")))
             }
             OnApplyTimeout::Refuse => Err(Failure::Refused(Refusal::new(
                 Rule::Drain,
@@ -243,6 +249,11 @@ pub fn nearly_applied(
         let (Some(received), Some(applied)) = (&now.status.received, &now.status.applied) else {
             return Ok(Some("nothing was ever received".into()));
         };
+        if now.status.receiver != Receiver::Running {
+            // Nothing more comes, and a source that died while sending left a tail that is never
+            // applied; the proof, with the receiver stopped, tells the one from the other.
+            return Ok(Some("the source is gone".into()));
+        }
         let left = received.bytes_since(applied);
         Ok(
             (received <= applied || left.is_some_and(|bytes| bytes <= NEARLY))
@@ -270,20 +281,24 @@ pub fn caught_up(
     let seen = look(contact, channel, Deadline::after(SHORT))
         .map_err(|e| Failure::server("looking at replication", &e))?;
     start_applier(contact, &seen)?;
-    if seen.status.receiver == Receiver::Stopped {
-        let sql = contact.dialect.start_receiver(channel);
-        contact
-            .session
-            .run(&sql, Deadline::after(SHORT))
-            .map_err(|error| Failure::server("starting the receiver", &error))?;
-    }
+    start_stopped_threads(contact, &seen)?;
     let mut asked = Instant::now();
-    Waiting::new(here, contact, channel).until(|now, _, _| {
+    let patience = here.config.promote.apply_timeout;
+    Waiting::new(here, contact, channel).until(|now, _, still| {
         if let Some(error) = &now.status.applier_error {
             return Err(broken(error));
         }
         if covers(now, end) {
             return Ok(Some("everything the source has is applied".into()));
+        }
+        if let (Receiver::Stopped, Some(error)) = (now.status.receiver, &now.status.receiver_error)
+        {
+            return Err(hand_back(&format!("the source refuses this node: {error}")));
+        }
+        if still >= patience {
+            return Err(hand_back(&format!(
+                "nothing has come from the closed source for {patience:?}"
+            )));
         }
         if asked.elapsed() > Duration::from_millis(250) && now.status.receiver != Receiver::Running
         {
@@ -298,6 +313,35 @@ pub fn caught_up(
         }
         Ok(None)
     })
+}
+
+/// The source is alive and complete: better it serves again than that its last transactions are lost.
+fn hand_back(why: &str) -> Failure {
+    Failure::Refused(Refusal::new(
+        Rule::Drain,
+        format!("the last transactions of the closed source cannot be fetched: {why}"),
+        "the source may serve again; mend replication before this node is to take over",
+    ))
+}
+
+/// Starts what does not run, where everything received is applied, so that nothing can be purged.
+fn start_stopped_threads(contact: &mut Contact, seen: &Look) -> Result<(), Failure> {
+    let (channel, status) = (&seen.status.channel, &seen.status);
+    if status.receiver != Receiver::Stopped && status.applier_running {
+        return Ok(());
+    }
+    let sql = if status.applier_running {
+        contact.dialect.start_receiver(channel)
+    } else if status.receiver == Receiver::Stopped {
+        contact.dialect.start_replication(channel)
+    } else {
+        contact.dialect.start_applier(channel)
+    };
+    contact
+        .session
+        .run(&sql, Deadline::after(SHORT))
+        .map(drop)
+        .map_err(|error| Failure::server("starting replication", &error))
 }
 
 /// Whether what is applied reaches `end`.
@@ -318,12 +362,12 @@ fn covers(now: &Look, end: &Coordinates) -> bool {
 }
 
 /// Stops the receiver and sees to it that it has stopped.
-pub fn stop_receiver(contact: &mut Contact, channel: &str) -> Result<String, Failure> {
+pub fn stop_receiver(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
     let failed = |error: &ServerError| Failure::server("stopping the receiver", error);
     let sql = contact.dialect.stop_receiver(channel);
     contact
         .session
-        .run(&sql, Deadline::after(SHORT))
+        .run(&sql, Deadline::after(here.config.close.timeout))
         .map_err(|e| failed(&e))?;
     let seen = look(contact, channel, Deadline::after(SHORT)).map_err(|e| failed(&e))?;
     if seen.status.receiver == Receiver::Stopped {

@@ -70,6 +70,12 @@ impl Here {
         };
         let recorded = intents.record(&intent).map_err(|error| error.to_string())?;
         if recorded == Recorded::Newest {
+            if let (Some(before), Role::Master) = (&self.basis, intent.role)
+                && before.role == Role::Master
+            {
+                // No other role came in between, so whatever was raised against us since still is.
+                self.carry_baseline(before, &intent);
+            }
             self.basis = Some(intent);
         }
         Ok(recorded)
@@ -82,7 +88,19 @@ impl Here {
             return true;
         }
         let current = self.intents.as_ref().map(IntentStore::current);
-        matches!(current, Some(Ok(current)) if current == self.basis)
+        matches!(current, Some(Ok(current)) if current == self.basis || self.master_still(current.as_ref()))
+    }
+
+    /// keepalived says MASTER again and again when it ejects a second one; that changes nothing.
+    fn master_still(&self, current: Option<&Intent>) -> bool {
+        self.role() == Some(Role::Master)
+            && current.is_some_and(|intent| intent.role == Role::Master)
+    }
+
+    /// The accounts of the suite on a server: this node's own and that of its peers.
+    pub fn own_users(&self) -> [&str; 2] {
+        let accounts = &self.config.accounts;
+        [&accounts.local.user, &accounts.peer.user]
     }
 
     /// Whether a Master intent has come that this program does not act under: then it must not close.
@@ -115,16 +133,14 @@ impl Here {
 
     /// What host and keepalived say right now.
     pub fn site(&self) -> Site {
-        let vip_here = match vips_here(&self.config.vips, &self.config.vip_check) {
-            Ok(state) => state == VipState::Here,
-            Err(error) => {
-                log::warn!("cannot tell whether the VIP is here: {error}");
-                false
-            }
-        };
+        let vip = vips_here(&self.config.vips, &self.config.vip_check);
+        if let Err(error) = &vip {
+            log::warn!("cannot tell whether the VIP is here: {error}");
+        }
         Site {
             role: self.role(),
-            vip_here,
+            vip_here: matches!(vip, Ok(VipState::Here)),
+            vip_known: vip.is_ok(),
             keepalived_live: self.keepalived_pid().is_some(),
         }
     }

@@ -3,7 +3,7 @@
 //! `state_dir` keeps what must survive a reboot: the highest epoch seen, whom we followed, whether
 //! we diverged. `run_dir` keeps what a reboot rightly forgets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,15 @@ use crate::decide::rule::{Refusal, Rule};
 use crate::decide::{FencedMark, Memory};
 use crate::epoch::Epoch;
 use crate::ledger::files::{Durability, ReadOutcome};
+use crate::lock::{Waited, open_lock, wait_for};
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
 use crate::view::{Facts, NodeView, State};
 
 const LASTING: &str = "memory.json";
 const SYNC: &str = "sync.json";
-const BOOT: &str = "boot.json";
+const WAITING: &str = "waiting.json";
+const NOT_DURABLE: &str = "not-durable.json";
 const OPENED: &str = "opened.json";
 const FENCED: &str = "fenced.json";
 const BASELINE: &str = "baseline.json";
@@ -34,8 +36,10 @@ const REJOIN: &str = "rejoin.json";
 
 /// The part of the memory that survives a reboot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Lasting {
     highest_epoch: Epoch,
+    highest_opened: Epoch,
     followed_epoch: Epoch,
     diverged: Option<String>,
 }
@@ -129,7 +133,10 @@ impl Here {
         state.read(LASTING).ok().unwrap_or_default()
     }
 
+    /// Changes the lasting memory under a lock: a hook and a repair meet here in every failover, and
+    /// neither may undo what the other has just written.
     fn change_lasting(&self, change: impl FnOnce(&mut Lasting)) -> Result<(), String> {
+        let _lock = self.memory_lock();
         let before = self.lasting();
         let mut after = before.clone();
         change(&mut after);
@@ -137,6 +144,20 @@ impl Here {
             return Ok(());
         }
         self.keep(LASTING, &after, Durability::Fsync)
+    }
+
+    /// Best effort: without the lock a memory is better than none.
+    fn memory_lock(&self) -> Option<std::fs::File> {
+        let path = self.state.as_ref()?.path().join("memory.lock");
+        let file = open_lock(&path).ok()?;
+        let deadline = Instant::now() + Duration::from_secs(1);
+        match wait_for(&file, deadline, &|| true) {
+            Ok(Waited::Locked) => Some(file),
+            _ => {
+                log::warn!("{} is held too long; going on without it", path.display());
+                None
+            }
+        }
     }
 
     /// Keeps a document in the state folder.
@@ -162,11 +183,12 @@ impl Here {
         let lasting = self.lasting();
         Memory {
             highest_epoch: lasting.highest_epoch,
+            highest_opened: lasting.highest_opened,
             followed_epoch: lasting.followed_epoch,
             diverged: lasting.diverged,
             in_sync_age: self.age(SYNC),
             opened_in_this_boot: self.age(OPENED).is_some(),
-            up_for: self.up_for(),
+            waited: self.age(WAITING).unwrap_or_default(),
             fenced: self.fenced_mark(),
         }
     }
@@ -187,24 +209,28 @@ impl Here {
         );
     }
 
-    /// How long ago the first program of this boot ran.
-    fn up_for(&self) -> Duration {
-        self.age(BOOT).unwrap_or_else(|| {
-            self.note_moment(BOOT);
-            Duration::ZERO
-        })
-    }
-
     /// Remembers the highest epoch that stands anywhere in `nodes`, durably.
     pub fn remember_epochs<'a>(&self, nodes: impl IntoIterator<Item = &'a NodeView>) {
-        let highest = nodes
+        let facts: Vec<&Facts> = nodes
             .into_iter()
             .filter_map(|node| node.facts.as_ref())
-            .map(Facts::highest_epoch)
+            .collect();
+        let highest = facts
+            .iter()
+            .map(|facts| facts.highest_epoch())
             .max()
             .unwrap_or_default();
-        if let Err(error) = self.remember_epoch(&highest) {
-            log::warn!("cannot remember epoch {highest}: {error}");
+        let opened = facts
+            .iter()
+            .map(|facts| facts.own_epoch())
+            .max()
+            .unwrap_or_default();
+        let written = self.change_lasting(|lasting| {
+            lasting.highest_epoch = lasting.highest_epoch.clone().max(highest);
+            lasting.highest_opened = lasting.highest_opened.clone().max(opened);
+        });
+        if let Err(error) = written {
+            log::warn!("cannot remember the epochs that were seen: {error}");
         }
     }
 
@@ -227,6 +253,12 @@ impl Here {
         if let Err(error) = written {
             log::warn!("cannot remember whom this node follows: {error}");
         }
+    }
+
+    /// This node was vetted and is pointed at whoever serves under `epoch`. Written before the threads
+    /// start, so that what they bring is never taken for this node's own.
+    pub fn remember_pointed(&self, epoch: &Epoch) -> Result<(), String> {
+        self.change_lasting(|lasting| lasting.followed_epoch = epoch.clone())
     }
 
     /// This node holds transactions that the serving node does not have.
@@ -267,6 +299,56 @@ impl Here {
             .filter(|refused: &Refused| refused.boot_id == self.boot_id)
     }
 
+    /// The account cannot make commits durable.
+    pub fn note_not_durable(&self) {
+        self.note_moment(NOT_DURABLE);
+    }
+
+    /// Whether making commits durable failed in this boot.
+    pub fn known_not_durable(&self) -> bool {
+        self.age(NOT_DURABLE).is_some()
+    }
+
+    /// A higher epoch serves elsewhere: the VIP shall go there at once, not after a refused promotion.
+    pub fn note_superseded(&self, by: &Epoch) {
+        self.note_refused(&Refusal::new(
+            Rule::HigherEpoch,
+            format!("epoch {by} was opened above ours"),
+            format!(
+                "let {} have the VIP; this node rejoins it by itself",
+                by.node
+            ),
+        ));
+    }
+
+    /// A later look found another reason, or the same.
+    pub fn update_refused(&self, refusal: &Refusal) {
+        if let Some(before) = self.refused().filter(|before| before.refusal != *refusal) {
+            self.note(
+                REFUSED,
+                &Refused {
+                    refusal: refusal.clone(),
+                    ..before
+                },
+            );
+        }
+        self.note_waiting(refusal);
+    }
+
+    /// How long a node of unknown age has waited for its peer is counted from the first refusal.
+    fn note_waiting(&self, refusal: &Refusal) {
+        if refusal.rule != Rule::BootRule {
+            self.forget(WAITING);
+        } else if self.age(WAITING).is_none() {
+            self.note_moment(WAITING);
+        }
+    }
+
+    /// Every peer can be asked, so nobody has to wait for one.
+    pub fn forget_waiting(&self) {
+        self.forget(WAITING);
+    }
+
     /// Keeps the reason of a refusal. Where waiting helps, the next look comes after a second;
     /// otherwise later each time, up to a minute.
     pub fn note_refused(&self, refusal: &Refusal) {
@@ -284,6 +366,7 @@ impl Here {
                 holds: true,
             },
         );
+        self.note_waiting(refusal);
     }
 
     /// A later look found the reason gone.
@@ -302,6 +385,7 @@ impl Here {
     /// A promotion succeeded.
     pub fn forget_refused(&self) {
         self.forget(REFUSED);
+        self.forget(WAITING);
     }
 
     /// Keeps a recent look at the peers for the checks that follow.
@@ -349,10 +433,28 @@ impl Here {
         }
     }
 
-    /// The mark of rule 14, as long as the keepalived runs that said MASTER.
+    /// A Master that is told MASTER again keeps the fence row that it began with.
+    pub fn carry_baseline(&self, before: &Intent, after: &Intent) {
+        let known: Option<Baseline> = self.recall(BASELINE);
+        if let Some(known) = known.filter(|known| known.birth == before.birth) {
+            self.note(
+                BASELINE,
+                &Baseline {
+                    birth: after.birth.clone(),
+                    fence: known.fence,
+                },
+            );
+        }
+    }
+
+    /// The mark of a node that was fenced while MASTER, as long as the keepalived runs that said MASTER.
     fn fenced_mark(&self) -> Option<FencedMark> {
         let mark: FencedMark = self.recall(FENCED)?;
-        if self.keepalived_pid() == Some(mark.keepalived_pid) {
+        // A keepalived that cannot be seen for a moment is no other one.
+        if self
+            .keepalived_pid()
+            .is_none_or(|pid| pid == mark.keepalived_pid)
+        {
             return Some(mark);
         }
         self.end_fenced_mark();

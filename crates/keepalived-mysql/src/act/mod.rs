@@ -11,6 +11,7 @@ pub mod memory;
 pub mod promote;
 pub mod receipt;
 pub mod rejoin;
+pub mod relay;
 pub mod render;
 pub mod repair;
 pub mod servers;

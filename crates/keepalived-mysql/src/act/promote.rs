@@ -130,7 +130,7 @@ fn attempt(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Failure>
             here.note_opened();
             Ok(Promoted::Already)
         }
-        Decision::Yield { to } => yield_to(here, &to),
+        Decision::Yield { to } => yield_to(here, &to).map(|()| Promoted::Yielded),
         Decision::Refuse(refusal) => Err(Failure::Refused(refusal)),
         Decision::Go(plan) => {
             let contact =
@@ -140,14 +140,13 @@ fn attempt(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Failure>
     }
 }
 
-fn yield_to(here: &Here, to: &Epoch) -> Result<Promoted, Failure> {
+/// Closes this node and gives the VIP up: the highest opened epoch wins.
+pub fn yield_to(here: &Here, to: &Epoch) -> Result<(), Failure> {
     log::error!("epoch {to} was opened above ours: closing and giving the VIP up");
-    close::close_local(
-        here,
-        "a higher epoch serves elsewhere",
-        here.config.close.timeout,
-    )?;
-    Ok(Promoted::Yielded)
+    let why = "a higher epoch serves elsewhere";
+    close::close_local(here, why, here.config.close.timeout)?;
+    here.note_superseded(to);
+    Ok(())
 }
 
 fn execute(

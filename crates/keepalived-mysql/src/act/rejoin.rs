@@ -207,7 +207,7 @@ fn one(here: &Here, contact: &mut Contact, step: &Step) -> Result<String, Failur
             let sql = contact.dialect.stop_replication(channel);
             run("stopping replication", &sql, here.config.close.timeout)
         }
-        Step::Repoint { .. } => {
+        Step::Repoint { epoch, .. } => {
             here.forget_in_sync();
             for sql in repoint_sql(here, contact.dialect, step)? {
                 contact
@@ -215,6 +215,11 @@ fn one(here: &Here, contact: &mut Contact, step: &Step) -> Result<String, Failur
                     .run(&sql, Deadline::after(SHORT))
                     .map_err(|error| Failure::server("pointing at the new source", &error))?;
             }
+            here.remember_pointed(epoch).map_err(|why| {
+                Failure::Failed(format!(
+                    "whom this node follows cannot be written down: {why}"
+                ))
+            })?;
             Ok(String::new())
         }
         Step::StartReplication { channel } => {
@@ -240,6 +245,7 @@ pub fn repoint_sql(here: &Here, dialect: Dialect, step: &Step) -> Result<Vec<Str
         channel,
         method,
         start,
+        ..
     } = step
     else {
         return Ok(Vec::new());

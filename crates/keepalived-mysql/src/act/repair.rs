@@ -20,8 +20,10 @@ use crate::deadline::Deadline;
 use crate::decide::health::{Drift, DriftInput, drift};
 use crate::decide::plan::Step;
 use crate::decide::promote::{Input, data_refusal};
+use crate::decide::rule::Rule;
 use crate::epoch::Epoch;
-use crate::ledger::record::RecordState;
+use crate::keepalived::drained;
+use crate::ledger::tables;
 use crate::lock::{LockGuard, TransitionLock};
 use crate::node::Contact;
 use crate::role::{Intent, Role};
@@ -36,6 +38,9 @@ pub fn repair(here: &mut Here, check: Option<&Birth>) -> Result<Drift, Failure> 
     drop(contact);
     here.remember_epochs([&me].into_iter().chain(&peers));
     here.note_peers(&peers);
+    if peers.iter().all(NodeView::answers) {
+        here.forget_waiting();
+    }
     here.update_fenced_mark(&me);
     here.lift_fenced_mark(&peers);
     look_again_at_refusal(here, &me, &peers);
@@ -69,16 +74,21 @@ fn what_drifted(here: &Here, me: &NodeView, peers: &[NodeView]) -> Drift {
         site: &site,
         memory: &memory,
         reset_replica: here.config.promote.reset_replica,
-        durability: here.config.promote.durability,
+        durability: here.config.promote.durability && !here.known_not_durable(),
+        drained: here.state.as_ref().is_some_and(drained),
         rejoin: here.config.demote.rejoin == Rejoin::Auto,
     })
 }
 
 /// A refused promotion makes the node unhealthy; once its reason is gone, the node may have the VIP.
 fn look_again_at_refusal(here: &Here, me: &NodeView, peers: &[NodeView]) {
-    let Some(refused) = here.refused().filter(|refused| refused.due()) else {
+    let Some(refused) = here.refused() else {
         return;
     };
+    // A failed attempt is only found out by another one, so that one waits; a look costs nothing.
+    if refused.refusal.rule == Rule::Attempt && !refused.due() {
+        return;
+    }
     let site = here.site();
     let memory = here.memory();
     let policy = policy(&here.config, &BTreeSet::new());
@@ -90,7 +100,7 @@ fn look_again_at_refusal(here: &Here, me: &NodeView, peers: &[NodeView]) {
         policy: &policy,
     };
     match data_refusal(&input) {
-        Some(refusal) => here.note_refused(&refusal),
+        Some(refusal) => here.update_refused(&refusal),
         None => {
             log::info!("the reason is gone: {}", refused.refusal);
             here.reason_is_gone();
@@ -135,9 +145,10 @@ fn act(here: &Here, drift: &Drift, me: &NodeView, peers: &[NodeView]) -> Result<
             log::warn!("drifted: {why}");
             close::close_local(here, why, here.config.close.timeout).map(drop)
         }
+        Drift::Yield { to } => promote::yield_to(here, to),
         Drift::Promote => locked(here, promote_again),
         Drift::Rejoin => locked(here, rejoin_again),
-        Drift::WithdrawClaim { epoch } => locked(here, |here| withdraw(here, me, epoch)),
+        Drift::WithdrawClaim { epoch } => locked(here, |here| withdraw(here, epoch)),
         Drift::FencePeers { .. } if off(Safety::Fence) => Ok(()),
         Drift::FencePeers { nodes } => locked(here, |here| fence(here, nodes, me)),
         Drift::FinishOpening => locked(here, |here| finish_opening(here, me, peers)),
@@ -177,18 +188,12 @@ fn rejoin_again(here: &Here) -> Result<(), Failure> {
     result.map(drop)
 }
 
-fn withdraw(here: &Here, me: &NodeView, epoch: &Epoch) -> Result<(), Failure> {
-    let records = me.facts.iter().flat_map(|facts| &facts.promotions);
-    let Some(mut record) = records
-        .into_iter()
-        .find(|record| record.epoch == *epoch)
-        .cloned()
-    else {
-        return Ok(());
-    };
+fn withdraw(here: &Here, epoch: &Epoch) -> Result<(), Failure> {
     log::warn!("nobody works on the claim {epoch} any more: withdrawing it");
-    record.state = RecordState::Withdrawn;
-    servers::write_record(here, &record)
+    let deadline = Deadline::after(SHORT);
+    Contact::open(&here.target(&here.node), deadline)
+        .and_then(|mut contact| tables::withdraw(&mut contact, epoch, deadline))
+        .map_err(|error| Failure::server("withdrawing a claim", &error))
 }
 
 /// An open master closes every reachable open peer below it, at any time.
@@ -240,23 +245,6 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
         "finish",
         format!("finish the opening of {}", here.node.name),
     );
-    if here.config.promote.durability {
-        receipt.time(&Step::Durability, || {
-            set_durability(&mut contact).map(|note| ((), note))
-        })?;
-    }
-    let facts = contact.facts(Deadline::after(SHORT)).map_err(failed)?;
-    if let Some(record) = facts
-        .last_opening()
-        .filter(|record| record.state != RecordState::Opened)
-    {
-        let step = Step::RecordOpened {
-            epoch: record.epoch.clone(),
-        };
-        receipt.time(&step, || {
-            complete_record(here, &facts).map(|()| ((), String::new()))
-        })?;
-    }
     if let (true, Some(channel)) = (here.config.promote.reset_replica, me.channel_from(peers)) {
         let step = Step::ClearReplication {
             channel: channel.channel.clone(),
@@ -272,6 +260,25 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
                 .run(&sql, Deadline::after(here.config.close.timeout))
                 .map(|_| ((), String::new()))
                 .map_err(failed)
+        })?;
+    }
+    let not_durable = here.config.promote.durability
+        && receipt
+            .time(&Step::Durability, || {
+                set_durability(&mut contact).map(|note| ((), note))
+            })
+            .is_err();
+    if not_durable {
+        // The account may lack the privilege; trying each second would change nothing.
+        here.note_not_durable();
+    }
+    let facts = contact.facts(Deadline::after(SHORT)).map_err(failed)?;
+    if let Some(record) = facts.last_opening() {
+        let step = Step::RecordOpened {
+            epoch: record.epoch.clone(),
+        };
+        receipt.time(&step, || {
+            complete_record(here, &facts).map(|()| ((), String::new()))
         })?;
     }
     receipt.finish(here, "finished");

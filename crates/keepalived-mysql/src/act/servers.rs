@@ -35,6 +35,7 @@ impl Here {
     pub fn ladder<'a>(&'a self, target: &'a Target, deadline: Deadline) -> Ladder<'a> {
         Ladder {
             target,
+            own_users: self.own_users(),
             exempt_users: &self.config.close.exempt_users,
             disconnect: self.config.close.disconnect,
             deadline,

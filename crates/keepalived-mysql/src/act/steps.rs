@@ -1,27 +1,26 @@
 //! The steps of a promotion, one by one.
 
+mod opening;
+mod undo;
+
 use std::collections::HashMap;
 
-use crate::act::close;
 use crate::act::drain;
 use crate::act::failure::Failure;
 use crate::act::here::Here;
 use crate::act::receipt::Receipt;
+use crate::act::relay;
 use crate::act::servers::{self, SHORT};
-use crate::config::Positioning as Wish;
+use crate::config::{Positioning as Wish, UnreachablePeer};
 use crate::deadline::Deadline;
 use crate::decide::plan::{Plan, Planned, Step};
 use crate::decide::rule::{Refusal, Rule};
 use crate::epoch::Epoch;
-use crate::gate;
 use crate::ledger::files::Durability;
 use crate::ledger::record::{
     AppliedOf, Coordinates, Method, PromotionRecord, RecordDetails, RecordState,
 };
 use crate::node::{Contact, observe_peer};
-use crate::role::Role;
-use crate::server::access::kill_queued_closers;
-use crate::server::connection::ServerError;
 use crate::switches::{Safety, off, reached};
 use crate::sys::{run_bounded, terminated, utc_now};
 use crate::view::{Facts, NodeView, State, method_of};
@@ -36,11 +35,17 @@ pub struct Run<'a> {
     ends: HashMap<String, Coordinates>,
     followed: Option<AppliedOf>,
     method: Option<Method>,
-    overrides: Vec<String>,
+    overrides: Vec<Rule>,
     record: Option<PromotionRecord>,
     receiver_stopped: Option<String>,
     replication_stopped: Option<String>,
     opening: Opening,
+    /// What the server did for applications before this run.
+    was: State,
+    /// Whether this server was open under the epoch before.
+    reopening: bool,
+    /// Whether everything received was proved to be applied.
+    proved: bool,
 }
 
 /// What became of the opening statement.
@@ -68,12 +73,6 @@ impl<'a> Run<'a> {
         plan: &Plan,
     ) -> Self {
         let method = me.channel_from(&peers).map(method_of);
-        let overrides = plan
-            .warnings
-            .iter()
-            .filter(|warning| warning.ends_with("is overridden"))
-            .cloned()
-            .collect();
         Self {
             here,
             local,
@@ -82,11 +81,14 @@ impl<'a> Run<'a> {
             ends: HashMap::new(),
             followed: None,
             method,
-            overrides,
+            overrides: plan.overrides.clone(),
             record: None,
             receiver_stopped: None,
             replication_stopped: None,
             opening: Opening::NotOpened,
+            was: me.state,
+            reopening: false,
+            proved: false,
         }
     }
 
@@ -134,7 +136,7 @@ impl<'a> Run<'a> {
             Step::CatchUp { node, channel } => self.catch_up(node, channel),
             Step::StopReceiver { channel } => {
                 self.receiver_stopped = Some(channel.clone());
-                done(drain::stop_receiver(&mut self.local, channel)?)
+                done(drain::stop_receiver(self.here, &mut self.local, channel)?)
             }
             Step::ProveApplied { channel } => self.prove_applied(channel),
             Step::SaveChannel { channel } => self.save_channel(channel),
@@ -192,7 +194,7 @@ impl<'a> Run<'a> {
             method: self.method(),
             followed: None,
             begins: Coordinates::default(),
-            overrides: self.overrides.clone(),
+            overrides: self.overrides.iter().map(|rule| rule.to_string()).collect(),
             durable: false,
             boot_id: self.here.boot_id.clone(),
             by: self.here.program.to_owned(),
@@ -256,15 +258,19 @@ impl<'a> Run<'a> {
             .iter()
             .map(|word| word.replace("{node}", name))
             .collect();
-        let outcome = run_bounded(&command, self.here.config.close.timeout).map_err(|error| {
-            Failure::Failed(format!("the fence command cannot be run: {error}"))
-        })?;
-        if outcome.succeeded() {
-            return done("the fence command says it is off");
+        let why = match run_bounded(&command, self.here.config.close.timeout) {
+            Ok(outcome) if outcome.succeeded() => return done("the fence command says it is off"),
+            Ok(outcome) => format!("the fence command failed ({outcome:?})"),
+            Err(error) => error.to_string(),
+        };
+        let all_the_same = promote.unreachable_peer == UnreachablePeer::Promote
+            || self.overrides.contains(&Rule::PeerSilent);
+        if all_the_same {
+            return done(format!("{why}; going on all the same"));
         }
         Err(Failure::Refused(Refusal::new(
             Rule::PeerSilent,
-            format!("{name} does not answer and the fence command failed ({outcome:?})"),
+            format!("{name} does not answer, and {why}"),
             "make sure by hand that the node is off, then --override peer-silent",
         )))
     }
@@ -299,7 +305,12 @@ impl<'a> Run<'a> {
     }
 
     fn prove_applied(&mut self, channel: &str) -> Note {
-        let (look, note) = drain::prove_applied(self.here, &mut self.local, channel)?;
+        let (look, mut note) = drain::prove_applied(self.here, &mut self.local, channel)?;
+        if note.starts_with(drain::FORCED) {
+            let kept = relay::keep_aside(self.here, &mut self.local)?;
+            note = format!("{note}; {kept}");
+        }
+        self.proved = !note.starts_with(drain::FORCED);
         self.note_followed(&look);
         done(note)
     }
@@ -345,234 +356,6 @@ impl<'a> Run<'a> {
             .run(&sql, patience)
             .map_err(|error| Failure::server("stopping replication", &error))?;
         done("")
-    }
-
-    fn record_opening(&mut self, epoch: &Epoch) -> Note {
-        let failed = |error: &ServerError| Failure::server("preparing to open", error);
-        if !gate::take(&mut self.local, Deadline::after(SHORT)).map_err(|e| failed(&e))? {
-            return Err(Failure::Changed(
-                "another program holds this server's gate".into(),
-            ));
-        }
-        let killed = kill_queued_closers(
-            &mut self.local,
-            &self.here.config.accounts.local.user,
-            Deadline::after(SHORT),
-        )
-        .map_err(|e| failed(&e))?;
-        let deadline = Deadline::after(SHORT);
-        let mut facts = self.local.facts(deadline).map_err(|e| failed(&e))?;
-        facts.binlog_end = self.local.binlog_end(deadline).map_err(|e| failed(&e))?;
-        let again = facts
-            .promotions
-            .iter()
-            .any(|record| record.epoch == *epoch && record.state.counts());
-        let mut record = self.new_record(epoch, RecordState::Opening);
-        if let (false, Some(details)) = (again, record.details.as_mut()) {
-            details.followed.clone_from(&self.followed);
-            details.begins = facts.coordinates();
-            details.method = self.method();
-        }
-        servers::write_record(self.here, &record)?;
-        self.facts = Some(facts);
-        self.record = Some(record);
-        done(match killed {
-            0 => String::new(),
-            count => format!("ended {count} closing statements that were still queued"),
-        })
-    }
-
-    /// Intent, VIP, keepalived and fence row, once more.
-    fn four_conditions(&mut self, epoch: &Epoch) -> Result<(), Failure> {
-        if !self.here.still_wanted() {
-            return Err(Failure::Superseded);
-        }
-        let site = self.here.site();
-        let overridden = |rule: Rule| {
-            self.overrides
-                .iter()
-                .any(|warning| warning.contains(&format!("rule {rule} ")))
-        };
-        let missing = [
-            (
-                Rule::Intent,
-                site.role == Some(Role::Master),
-                "keepalived no longer says MASTER",
-            ),
-            (
-                Rule::Vip,
-                site.vip_here,
-                "the VIP is no longer on this host",
-            ),
-            (
-                Rule::Keepalived,
-                site.keepalived_live,
-                "keepalived no longer lives",
-            ),
-        ]
-        .into_iter()
-        .find(|(rule, holds, _)| !holds && !overridden(*rule) && !off(Safety::IntentRecheck));
-        if let Some((rule, _, why)) = missing {
-            return Err(Failure::Refused(Refusal::new(
-                rule,
-                why,
-                "check_mysql tries again when it is so again",
-            )));
-        }
-        let facts = self
-            .local
-            .facts(Deadline::after(SHORT))
-            .map_err(|error| Failure::server("reading the fence row", &error))?;
-        if facts.fence.epoch > *epoch && !off(Safety::Gate) {
-            return Err(Failure::Refused(Refusal::new(
-                Rule::HigherEpoch,
-                format!(
-                    "{} claimed epoch {} meanwhile",
-                    facts.fence.told_by, facts.fence.epoch
-                ),
-                "the higher claim goes first",
-            )));
-        }
-        self.facts = Some(facts);
-        Ok(())
-    }
-
-    fn open(&mut self, epoch: &Epoch) -> Note {
-        self.four_conditions(epoch)?;
-        let lifetime = self.here.config.promote.open_lifetime;
-        let sql = self.opening_statement(epoch)?;
-        self.opening = Opening::MayBeOpen;
-        reached("open.send");
-        self.local
-            .session
-            .run(&sql, Deadline::after(lifetime))
-            .map_err(|error| {
-                Failure::Incomplete(format!(
-                    "it is not known whether the server opened: {error}"
-                ))
-            })?;
-        reached("open.sent");
-        let read_only = self
-            .local
-            .session
-            .rows("SELECT @@global.read_only", Deadline::after(SHORT))
-            .map_err(|error| {
-                Failure::Incomplete(format!("the opened server cannot be read back: {error}"))
-            })?;
-        if read_only.first().and_then(|row| row.at(0)) == Some("1") {
-            self.opening = Opening::NotOpened;
-            return Err(Failure::Changed(
-                "the server refused to open: a higher epoch was claimed, or the opening came too late".into(),
-            ));
-        }
-        self.four_conditions(epoch)?;
-        done("")
-    }
-
-    fn opening_statement(&mut self, epoch: &Epoch) -> Result<String, Failure> {
-        if off(Safety::Gate) {
-            return Ok("SET GLOBAL read_only = 0".into());
-        }
-        let seconds = self.here.config.promote.open_lifetime.as_secs_f64();
-        let rows = self
-            .local
-            .session
-            .rows(
-                &format!("SELECT NOW(6) + INTERVAL {seconds} SECOND"),
-                Deadline::after(SHORT),
-            )
-            .map_err(|error| Failure::server("reading the server's clock", &error))?;
-        let expiry = rows
-            .first()
-            .and_then(|row| row.at(0))
-            .ok_or_else(|| Failure::Failed("the server did not say what time it is".into()))?;
-        Ok(self.local.dialect.open(epoch.number, &epoch.node, expiry))
-    }
-
-    fn record_opened(&mut self, epoch: &Epoch) -> Note {
-        let facts = self
-            .local
-            .facts(Deadline::after(SHORT))
-            .map_err(|error| Failure::server("reading the opened server back", &error))?;
-        let mut record = self.new_record(epoch, RecordState::Opened);
-        if let Some(details) = record.details.as_mut() {
-            details.durable = facts.sync_binlog == 1 && facts.flush_log == 1;
-            details.boot_id.clone_from(&self.here.boot_id);
-        }
-        servers::write_record(self.here, &record)?;
-        gate::release(&mut self.local, Deadline::after(SHORT))
-            .map_err(|error| Failure::server("giving the gate back", &error))?;
-        self.here.note_opened();
-        if let Err(error) = self
-            .here
-            .keep("master-position.json", &record, Durability::Fsync)
-        {
-            log::warn!("cannot write master-position: {error}");
-        }
-        self.record = Some(record);
-        done("")
-    }
-
-    /// Puts back what this run changed.
-    pub fn undo(&mut self, failure: Failure, receipt: &mut Receipt) -> Failure {
-        if self.opening == Opening::MayBeOpen {
-            let closed = receipt.time(&Step::Close, || {
-                close::close_server(self.here, self.here.config.close.timeout)
-                    .map(|closed| (closed.clone(), servers::described(&closed)))
-            });
-            if let Err(error) = closed {
-                return Failure::Incomplete(format!(
-                    "{failure}; and it cannot be closed again: {error}"
-                ));
-            }
-        }
-        self.withdraw(receipt);
-        self.replicate_again(receipt);
-        match failure {
-            Failure::Incomplete(why) => Failure::Changed(why),
-            other => other,
-        }
-    }
-
-    /// An epoch whose opening was never sent is withdrawn, so that nobody waits for it.
-    fn withdraw(&mut self, receipt: &mut Receipt) {
-        let Some(mut record) = self.record.take() else {
-            return;
-        };
-        if self.opening == Opening::MayBeOpen {
-            return;
-        }
-        let was_open_before = self.facts.as_ref().is_some_and(|facts| {
-            facts
-                .promotions
-                .iter()
-                .any(|r| r.epoch == record.epoch && r.state == RecordState::Opened)
-        });
-        if was_open_before {
-            return;
-        }
-        record.state = RecordState::Withdrawn;
-        if let Err(error) = servers::write_record(self.here, &record) {
-            receipt
-                .warnings
-                .push(format!("the claim could not be withdrawn: {error}"));
-        }
-    }
-
-    fn replicate_again(&mut self, receipt: &mut Receipt) {
-        let dialect = self.local.dialect;
-        let sql = match (&self.replication_stopped, &self.receiver_stopped) {
-            (Some(channel), _) => dialect.start_replication(channel),
-            (None, Some(channel)) => dialect.start_receiver(channel),
-            (None, None) => return,
-        };
-        let started = Contact::open(&self.here.target(&self.here.node), Deadline::after(SHORT))
-            .and_then(|mut contact| contact.session.run(&sql, Deadline::after(SHORT)));
-        if let Err(error) = started {
-            receipt
-                .warnings
-                .push(format!("replication could not be started again: {error}"));
-        }
     }
 }
 

@@ -220,10 +220,10 @@ pub enum Rejoin {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnDiverged {
-    /// Salvage them and stay closed.
+    /// Stay closed and out of election, and say what is lost.
     #[default]
     Refuse,
-    /// Salvage them and rebuild the node. Not supported by this version.
+    /// Rebuild the node. Not supported by this version.
     Rebuild,
 }
 

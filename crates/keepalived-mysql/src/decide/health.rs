@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Memory;
-use crate::decide::promote::Site;
+use crate::decide::promote::{Site, highest_opened};
 use crate::decide::rejoin;
 use crate::decide::rule::Refusal;
 use crate::epoch::Epoch;
@@ -59,14 +58,14 @@ pub struct Input<'a> {
     pub me: &'a NodeView,
     /// What this node remembers.
     pub memory: &'a Memory,
+    /// The newest recorded role.
+    pub role: Option<Role>,
     /// Whether an operator drained the node.
     pub drained: bool,
     /// Why the last promotion was refused, if that still holds.
     pub refused: Option<&'a Refusal>,
     /// Recent looks at the peers; empty if there are none.
     pub peers: &'a [PeerBrief],
-    /// How old "in sync" may be.
-    pub max_staleness: Duration,
 }
 
 /// Healthy or not, with the reason.
@@ -131,7 +130,7 @@ fn own_word(input: &Input<'_>) -> Option<String> {
     }
     if let Some(refusal) = input
         .refused
-        .filter(|refusal| !refusal.rule.worth_waiting())
+        .filter(|refusal| !refusal.rule.worth_waiting() && input.me.state != State::Open)
     {
         return Some(refusal.to_string());
     }
@@ -155,6 +154,10 @@ fn own_word(input: &Input<'_>) -> Option<String> {
 /// A closed node beside an open one must be its working replica before it may have the VIP: this is
 /// what keeps a preempting pair from moving back too early.
 fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
+    if input.role == Some(Role::Master) {
+        // On its way to open: its receiver is stopped on purpose, and refusals speak for themselves.
+        return None;
+    }
     let facts = input.me.facts.as_ref()?;
     // A peer that is open below our epoch was superseded: it is the one that has to follow.
     let known = facts.own_epoch().max(input.memory.followed_epoch.clone());
@@ -177,9 +180,11 @@ fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
     }
     // A receiver that is merely connecting may mean that the source has just died, which is when
     // this node is needed most.
+    // Once it has caught up after it was pointed there, mere lag keeps it in the election: it is
+    // drained before it opens.
     match input.memory.in_sync_age {
-        Some(age) if age <= input.max_staleness => None,
-        _ => Some(format!("not yet in sync with {}", open.name)),
+        Some(_) => None,
+        None => Some(format!("not yet in sync with {}", open.name)),
     }
 }
 
@@ -193,6 +198,11 @@ pub enum Drift {
     Close {
         /// Why.
         why: String,
+    },
+    /// Open, although a higher epoch was opened elsewhere.
+    Yield {
+        /// The epoch above ours.
+        to: Epoch,
     },
     /// Master with the VIP, closed and idle.
     Promote,
@@ -222,6 +232,7 @@ impl fmt::Display for Drift {
         match self {
             Self::None => f.write_str("nothing has drifted"),
             Self::Close { why } => write!(f, "to be closed: {why}"),
+            Self::Yield { to } => write!(f, "to be closed: epoch {to} was opened above ours"),
             Self::Promote => {
                 f.write_str("MASTER with the VIP and without an epoch that is open: to be promoted")
             }
@@ -262,6 +273,8 @@ pub struct DriftInput<'a> {
     pub durability: bool,
     /// Whether closed nodes rejoin by themselves.
     pub rejoin: bool,
+    /// Whether an operator drained the node.
+    pub drained: bool,
 }
 
 /// What has drifted apart, the most dangerous thing first.
@@ -280,17 +293,12 @@ fn open_drift(input: &DriftInput<'_>) -> Drift {
         .as_ref()
         .map(Facts::own_epoch)
         .unwrap_or_default();
-    if let Some(above) = input.peers.iter().find(|peer| {
-        peer.facts
-            .as_ref()
-            .is_some_and(|facts| facts.own_epoch() > ours)
-    }) {
-        return Drift::Close {
-            why: format!("{} was opened under a higher epoch", above.name),
-        };
+    let elsewhere = highest_opened(input.peers);
+    if elsewhere > ours {
+        return Drift::Yield { to: elsewhere };
     }
     let master = input.site.role == Some(Role::Master);
-    if !master && !input.site.vip_here {
+    if !master && !input.site.vip_here && input.site.vip_known {
         return Drift::Close {
             why: "open without the VIP and without the role".into(),
         };
@@ -343,7 +351,7 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     }
     let site = input.site;
     if site.role == Some(Role::Master) {
-        return if site.vip_here && site.keepalived_live {
+        return if site.vip_here && site.keepalived_live && !input.drained {
             Drift::Promote
         } else {
             Drift::None
@@ -390,7 +398,7 @@ fn needs_rejoin(input: &DriftInput<'_>) -> bool {
 /// change.
 fn adoption(input: &DriftInput<'_>) -> Option<Drift> {
     let site = input.site;
-    if !site.keepalived_live {
+    if !site.keepalived_live || !site.vip_known {
         return None;
     }
     let master = site.role == Some(Role::Master);

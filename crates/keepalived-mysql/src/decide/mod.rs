@@ -21,7 +21,9 @@ use crate::epoch::Epoch;
 pub struct Memory {
     /// The highest epoch that any program of this node has seen anywhere.
     pub highest_epoch: Epoch,
-    /// The epoch that this node last followed as a verified replica.
+    /// The highest epoch under which any node was seen to be or to have been open.
+    pub highest_opened: Epoch,
+    /// The epoch that this node last followed as a vetted replica.
     pub followed_epoch: Epoch,
     /// Set while the node holds transactions that the serving node does not have; the reason.
     pub diverged: Option<String>,
@@ -29,9 +31,9 @@ pub struct Memory {
     pub in_sync_age: Option<Duration>,
     /// Whether this node opened its server in this boot.
     pub opened_in_this_boot: bool,
-    /// How long this node has been up, as far as our programs have seen.
-    pub up_for: Duration,
-    /// The fence row was raised by another node while our keepalived said MASTER (rule 14).
+    /// For how long this node has waited for its peer, its own data being of unknown age.
+    pub waited: Duration,
+    /// The fence row was raised by another node while our keepalived said MASTER.
     pub fenced: Option<FencedMark>,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::decide::rule::Rule;
 use crate::epoch::Epoch;
 use crate::ledger::record::Method;
 use crate::replication::position::BinlogPosition;
@@ -98,6 +99,8 @@ pub enum Step {
         method: Method,
         /// Where to begin; none with GTID.
         start: Option<BinlogPosition>,
+        /// The epoch that the source serves under.
+        epoch: Epoch,
     },
     /// Start the threads of a channel that is configured already.
     StartReplication {
@@ -179,6 +182,9 @@ pub struct Plan {
     pub steps: Vec<Planned>,
     /// What an operator should know although it stops nothing.
     pub warnings: Vec<String>,
+    /// The rules that were set aside for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Rule>,
 }
 
 impl Plan {

@@ -21,6 +21,8 @@ pub struct Site {
     pub role: Option<Role>,
     /// Whether every VIP is on this host.
     pub vip_here: bool,
+    /// Whether that could be told; a check that failed says nothing.
+    pub vip_known: bool,
     /// Whether a live keepalived holds it.
     pub keepalived_live: bool,
 }
@@ -64,7 +66,7 @@ pub struct Input<'a> {
 pub enum Decision {
     /// Open already, under the highest epoch there is.
     Done,
-    /// Open, but a higher epoch serves elsewhere: close and give the VIP up (rule 7).
+    /// Open, but a higher epoch serves elsewhere: close and give the VIP up.
     Yield {
         /// The epoch above ours.
         to: Epoch,
@@ -148,7 +150,7 @@ fn site_allows(input: &Input<'_>) -> Result<(), Refusal> {
             Refusal::new(
                 Rule::Vip,
                 "the VIP is not on this host",
-                "a planned move is `keepalived-mysql switchover`'s work: drain the node that has the VIP",
+                "for a planned switchover drain the node that has the VIP (echo 1 into its drain file)",
             ),
         )?;
     }
@@ -206,6 +208,7 @@ fn data_allow(input: &Input<'_>) -> Result<(), Refusal> {
         peer_allows(input, peer)?;
     }
     applier_allows(input)?;
+    remembered_allows(input)?;
     unseen_allow(input)
 }
 
@@ -368,11 +371,52 @@ fn is_leftover(input: &Input<'_>, channel: &ReplicaStatus) -> bool {
         .map(Facts::own_epoch)
         .unwrap_or_default();
     let source = input.peers.iter().find(|peer| peer.is_source_of(channel));
-    let theirs = source
-        .and_then(|peer| peer.facts.as_ref())
-        .map(Facts::own_epoch)
-        .unwrap_or_default();
-    ours > theirs.max(input.memory.followed_epoch.clone())
+    ours > serves_under(input, source).max(input.memory.followed_epoch.clone())
+}
+
+/// The epoch of a source: by its own records or, where it does not answer, by what it told our server.
+fn serves_under(input: &Input<'_>, source: Option<&NodeView>) -> Epoch {
+    let Some(source) = source else {
+        return Epoch::default();
+    };
+    if let Some(facts) = &source.facts {
+        return facts.own_epoch();
+    }
+    let told = input.me.facts.as_ref().map(|facts| &facts.fence.epoch);
+    told.filter(|epoch| epoch.node == source.name)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// A history that this node never followed, and that nobody who answers continues, is not forgotten
+/// because its node is gone.
+fn remembered_allows(input: &Input<'_>) -> Result<(), Refusal> {
+    let served = &input.memory.highest_opened;
+    let ours = input.me.facts.as_ref().map(Facts::own_epoch);
+    let known = ours
+        .unwrap_or_default()
+        .max(input.memory.followed_epoch.clone())
+        .max(highest_opened(input.peers));
+    let follows = upstream(input).is_some_and(|channel| {
+        let mut peers = input.peers.iter();
+        peers.any(|peer| peer.name == served.node && peer.is_source_of(channel))
+    });
+    if *served <= known || follows {
+        return Ok(());
+    }
+    refuse(
+        input,
+        Refusal::new(
+            Rule::HigherEpoch,
+            format!(
+                "epoch {served} was opened, and this node never followed it (it knows {known})"
+            ),
+            format!(
+                "start {} again; its transactions are lost if this node goes on without them",
+                served.node
+            ),
+        ),
+    )
 }
 
 fn applier_allows(input: &Input<'_>) -> Result<(), Refusal> {
@@ -395,7 +439,7 @@ fn applier_allows(input: &Input<'_>) -> Result<(), Refusal> {
     )
 }
 
-/// Rule 13: data of unknown age do not win by being first.
+/// Data of unknown age do not win by being first.
 fn unseen_allow(input: &Input<'_>) -> Result<(), Refusal> {
     let unseen: Vec<&str> = input
         .peers
@@ -406,7 +450,7 @@ fn unseen_allow(input: &Input<'_>) -> Result<(), Refusal> {
     if unseen.is_empty() || off(Safety::BootRule) || known_fresh(input) {
         return Ok(());
     }
-    if input.memory.up_for >= input.policy.boot_wait {
+    if input.memory.waited >= input.policy.boot_wait {
         return Ok(());
     }
     refuse(
@@ -418,7 +462,7 @@ fn unseen_allow(input: &Input<'_>) -> Result<(), Refusal> {
              waiting for {:?} in all, {:?} so far",
                 unseen.join(", "),
                 input.policy.boot_wait,
-                input.memory.up_for,
+                input.memory.waited,
             ),
             "start the other node, or promote at once with --override boot-rule if you know that these data are the newest",
         ),
@@ -426,10 +470,11 @@ fn unseen_allow(input: &Input<'_>) -> Result<(), Refusal> {
 }
 
 fn known_fresh(input: &Input<'_>) -> bool {
-    let seen_in_sync = input
-        .memory
-        .in_sync_age
-        .is_some_and(|age| age <= input.policy.max_staleness);
+    // A server that started later than it was seen in sync may have thrown its relay logs away, as
+    // MariaDB with GTID does when the threads start.
+    let uptime = input.me.facts.as_ref().map(|facts| facts.uptime);
+    let fresh = input.policy.max_staleness.min(uptime.unwrap_or_default());
+    let seen_in_sync = input.memory.in_sync_age.is_some_and(|age| age <= fresh);
     let ours = input
         .me
         .facts
@@ -493,6 +538,12 @@ fn warnings(input: &Input<'_>, plan: &mut Plan) {
             ));
         }
     }
+    if input.peers.iter().any(|peer| !peer.answers()) && !known_fresh(input) {
+        plan.warnings.push(format!(
+            "after {:?} of waiting for a peer that cannot be asked, these data may be old",
+            input.memory.waited
+        ));
+    }
     let channels = input.me.facts.iter().flat_map(|facts| &facts.channels);
     for other in channels.filter(|c| !input.peers.iter().any(|peer| peer.is_source_of(c))) {
         plan.warnings.push(format!(
@@ -502,6 +553,7 @@ fn warnings(input: &Input<'_>, plan: &mut Plan) {
     }
     for rule in &input.policy.overrides {
         plan.warnings.push(format!("rule {rule} is overridden"));
+        plan.overrides.push(*rule);
     }
 }
 

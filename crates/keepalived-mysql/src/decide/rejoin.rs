@@ -302,7 +302,7 @@ fn vet_position(input: &Input<'_>, me: &Facts, record: Option<&PromotionRecord>)
     let (Some(events), Some(end)) = (input.events, &me.binlog_end) else {
         return unknown("this node's own binary log could not be read");
     };
-    evidence::vet_position(applied, end, events)
+    evidence::vet_position(applied, end, events, me.server_id)
 }
 
 /// A node that followed the same old source as the new master did.
@@ -384,6 +384,7 @@ fn repoint(
             channel: name.clone(),
             method,
             start,
+            epoch: epoch.clone(),
         },
         match method {
             Method::Gtid => {

@@ -33,6 +33,7 @@ fn facts(number: u8) -> Facts {
         dialect: Dialect {
             product: Product::MariaDb,
             version: (10, 11, 19),
+            server_uid: true,
         },
         identity: format!("server-{number}"),
         server_id: u32::from(number),
@@ -41,6 +42,7 @@ fn facts(number: u8) -> Facts {
         log_bin: true,
         binlog_base: None,
         log_updates: true,
+        uptime: std::time::Duration::from_secs(3600),
         now: "2026-11-20 12:00:00.000000".into(),
         sync_binlog: 1,
         flush_log: 1,

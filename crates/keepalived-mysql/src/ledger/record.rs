@@ -38,7 +38,7 @@ impl RecordState {
             .find(|state| state.word() == word)
     }
 
-    /// Whether application writes may exist under it (DESIGN rule 7: a claim alone is a used number).
+    /// Whether application writes may exist under it (a claim alone is a used number).
     pub fn counts(self) -> bool {
         matches!(self, Self::Opening | Self::Opened)
     }

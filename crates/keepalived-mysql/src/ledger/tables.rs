@@ -13,9 +13,12 @@ use crate::server::connection::{Row, ServerError, Session};
 use crate::server::dialect::quoted;
 use crate::view::{Facts, Tables};
 
+/// Every opening counts, however old; of claims that came to nothing only the newest do.
 const READ: &str = "SELECT epoch, node, told_by, reason, told_at FROM keepalived_mysql.fence WHERE id = 1; \
      SELECT epoch, node, server_identity, state, record FROM keepalived_mysql.promotion \
-     ORDER BY epoch DESC, node DESC LIMIT 32";
+     WHERE state IN ('opening', 'opened') ORDER BY epoch DESC, node DESC LIMIT 1000; \
+     SELECT epoch, node, server_identity, state, record FROM keepalived_mysql.promotion \
+     WHERE state IN ('claim', 'withdrawn') ORDER BY epoch DESC, node DESC LIMIT 16";
 
 /// Reads both tables into `facts`. Missing tables are a finding, not an error.
 pub fn read_into(
@@ -36,10 +39,11 @@ pub fn read_into(
         Some(row) => facts.fence = fence_row(&row),
         None => facts.tables = Tables::Missing("keepalived_mysql.fence has no row".into()),
     }
-    let records: Vec<PromotionRecord> = answers
-        .next()
-        .map(|answer| answer.rows.iter().filter_map(promotion_record).collect())
-        .unwrap_or_default();
+    let mut records: Vec<PromotionRecord> = answers
+        .flat_map(|answer| answer.rows)
+        .filter_map(|row| promotion_record(&row))
+        .collect();
+    records.sort_by(|a, b| b.epoch.cmp(&a.epoch));
     let (own, foreign): (Vec<_>, Vec<_>) = records
         .into_iter()
         .partition(|record| record.server_identity == facts.identity);
@@ -96,12 +100,22 @@ pub fn record_sql(record: &PromotionRecord) -> String {
         .unwrap_or_else(|| "null".into());
     format!(
         "REPLACE INTO keepalived_mysql.promotion (epoch, node, server_identity, state, record, updated_at) \
-         VALUES ({}, {}, {}, {}, {}, NOW(6))",
+         SELECT {}, {}, {}, {}, {}, NOW(6) FROM DUAL WHERE TRUE",
         record.epoch.number,
         quoted(&record.epoch.node),
         quoted(&record.server_identity),
         quoted(record.state.word()),
         quoted(&details),
+    )
+}
+
+/// The statement that withdraws a claim, if it is still no more than that.
+pub fn withdraw_sql(epoch: &Epoch) -> String {
+    format!(
+        "UPDATE keepalived_mysql.promotion SET state = 'withdrawn', updated_at = NOW(6) \
+         WHERE epoch = {} AND node = {} AND state = 'claim'",
+        epoch.number,
+        quoted(&epoch.node),
     )
 }
 
@@ -113,11 +127,7 @@ pub fn raise_fence(
     reason: &str,
     deadline: Deadline,
 ) -> Result<Epoch, ServerError> {
-    write(
-        contact,
-        &[raise_fence_sql(epoch, told_by, reason)],
-        deadline,
-    )?;
+    write(contact, &raise_fence_sql(epoch, told_by, reason), deadline)?;
     let rows = contact.session.rows(
         "SELECT epoch, node FROM keepalived_mysql.fence WHERE id = 1",
         deadline,
@@ -131,36 +141,57 @@ pub fn write_record(
     record: &PromotionRecord,
     deadline: Deadline,
 ) -> Result<(), ServerError> {
-    write(contact, &[record_sql(record)], deadline)
+    if write(contact, &record_sql(record), deadline)? == 0 {
+        return Err(ServerError::Lost {
+            endpoint: contact.dialect.to_string(),
+            detail: "the record came too late to be written".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Withdraws a claim that nobody works on.
+pub fn withdraw(
+    contact: &mut Contact,
+    epoch: &Epoch,
+    deadline: Deadline,
+) -> Result<(), ServerError> {
+    write(contact, &withdraw_sql(epoch), deadline).map(drop)
 }
 
 /// Writes into the suite's tables: binary log off, waiting no longer than `deadline` for a lock, and
-/// flushed to disk by the server whatever its own setting is.
-fn write(
-    contact: &mut Contact,
-    statements: &[String],
-    deadline: Deadline,
-) -> Result<(), ServerError> {
-    // Rounded down, so that the server gives up before we do: a statement that we abandon while it
-    // waits would be executed later, over what was written meanwhile.
+/// flushed to disk by the server whatever its own setting is. Returns the number of rows changed.
+///
+/// A statement that we abandon because the server froze or made it wait would be executed later,
+/// over what was written meanwhile. So each carries the time until which it may be.
+fn write(contact: &mut Contact, statement: &str, deadline: Deadline) -> Result<u64, ServerError> {
+    // Rounded down, so that the server gives up before we do.
     let seconds = deadline.remaining().as_secs().max(1);
     let prepare = format!(
         "SET SESSION sql_log_bin = 0, SESSION lock_wait_timeout = {seconds}, \
-         SESSION innodb_lock_wait_timeout = {seconds}, SESSION autocommit = 1"
+         SESSION innodb_lock_wait_timeout = {seconds}; SELECT SYSDATE(6) + INTERVAL {seconds} SECOND"
     );
-    contact.session.run(&prepare, deadline)?;
+    let answers = contact.session.run(&prepare, deadline)?;
+    let expiry = answers
+        .last()
+        .and_then(|answer| answer.rows.first())
+        .and_then(|row| row.at(0));
+    let statement = format!(
+        "{statement} AND SYSDATE(6) < {}",
+        quoted(expiry.unwrap_or_default())
+    );
     let lifted = lift(contact, deadline)?;
-    let written = contact.session.run(&statements.join("; "), deadline);
+    let written = contact.session.run(&statement, deadline);
     if lifted {
         contact.session.run(contact.dialect.close(), deadline)?;
     }
-    written?;
+    let changed = written?.iter().map(|answer| answer.affected).sum();
     // A promise about epochs must not be lost with the page cache; the standby may run with
     // innodb_flush_log_at_trx_commit = 2.
     contact
         .session
-        .run("FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", deadline)
-        .map(drop)
+        .run("FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", deadline)?;
+    Ok(changed)
 }
 
 /// Under `super_read_only` nobody writes at all (error 1290), so it is lifted to `read_only`.

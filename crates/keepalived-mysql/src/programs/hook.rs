@@ -110,7 +110,7 @@ pub(super) fn run(program: &'static str, role: Role, common: &CommonArgs, wish: 
     } else {
         match role {
             Role::Master => master(&mut started, wish, &overrides),
-            _ => closing(&mut started, role, wish),
+            _ => closing(&mut started, role, wish, &overrides),
         }
     };
     result.unwrap_or_else(|failure| report_failure(&failure))
@@ -120,12 +120,17 @@ pub(super) fn run(program: &'static str, role: Role, common: &CommonArgs, wish: 
 ///
 /// Returns whether this program is to act: not if a newer Master stands against a closing one, or
 /// anything newer against a Master.
-fn take_up(here: &mut Here, role: Role, wish: &Wish) -> Result<bool, Failure> {
+fn take_up(
+    here: &mut Here,
+    role: Role,
+    wish: &Wish,
+    overrides: &BTreeSet<Rule>,
+) -> Result<bool, Failure> {
     let birth = match (forked_by("keepalived"), wish.record_intent) {
         (Some(birth), _) => birth,
         (None, true) => sys::Birth::of_self()
             .map_err(|error| Failure::Failed(format!("reading /proc: {error}")))?,
-        (None, false) => return by_hand(here, role),
+        (None, false) => return by_hand(here, role, overrides),
     };
     let intent = Intent {
         role,
@@ -154,9 +159,11 @@ fn take_up(here: &mut Here, role: Role, wish: &Wish) -> Result<bool, Failure> {
 
 /// A person's run acts under the recorded role. Closing a node that keepalived holds MASTER would be
 /// undone by the next check, so it is refused.
-fn by_hand(here: &Here, role: Role) -> Result<bool, Failure> {
+fn by_hand(here: &Here, role: Role, overrides: &BTreeSet<Rule>) -> Result<bool, Failure> {
     let site = here.site();
-    if role.closes() && site.role == Some(Role::Master) && site.vip_here {
+    let held = site.vip_here && site.keepalived_live;
+    let undone = role.closes() && site.role == Some(Role::Master) && held;
+    if undone && !overrides.contains(&Rule::Intent) {
         return Err(Failure::Refused(Refusal::new(
             Rule::Intent,
             "keepalived says MASTER and the VIP is here: the next check would open the server again",
@@ -180,7 +187,7 @@ fn lock(here: &Here) -> Result<LockGuard, Exit> {
 }
 
 fn master(started: &mut Started, wish: &Wish, overrides: &BTreeSet<Rule>) -> Result<Exit, Failure> {
-    if !take_up(&mut started.here, Role::Master, wish)? {
+    if !take_up(&mut started.here, Role::Master, wish, overrides)? {
         return Ok(Exit::Done);
     }
     let here = &started.here;
@@ -205,7 +212,12 @@ fn master(started: &mut Started, wish: &Wish, overrides: &BTreeSet<Rule>) -> Res
     })
 }
 
-fn closing(started: &mut Started, role: Role, wish: &Wish) -> Result<Exit, Failure> {
+fn closing(
+    started: &mut Started,
+    role: Role,
+    wish: &Wish,
+    overrides: &BTreeSet<Rule>,
+) -> Result<Exit, Failure> {
     let timeout = match role {
         Role::Stop => {
             arm_stop(started);
@@ -213,7 +225,7 @@ fn closing(started: &mut Started, role: Role, wish: &Wish) -> Result<Exit, Failu
         }
         _ => started.here.config.close.timeout,
     };
-    if !take_up(&mut started.here, role, wish)? {
+    if !take_up(&mut started.here, role, wish, overrides)? {
         return Ok(Exit::Done);
     }
     let guard = if off(Safety::CloseBeforeLock) {

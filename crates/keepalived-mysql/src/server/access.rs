@@ -17,12 +17,17 @@ use crate::server::connection::{Row, ServerError, Target};
 /// A setter that needs no more than this met nobody in its way.
 const UNDISTURBED: Duration = Duration::from_millis(40);
 
+/// What was switched off for the closing is switched on again, even when its deadline is near.
+const RESTORE: Duration = Duration::from_millis(500);
+
 /// How a server is to be closed.
 #[derive(Debug, Clone)]
 pub struct Ladder<'a> {
     /// Where it is.
     pub target: &'a Target,
-    /// Accounts whose sessions stay.
+    /// The suite's own accounts, whose sessions stay.
+    pub own_users: [&'a str; 2],
+    /// Accounts whose sessions stay as well.
     pub exempt_users: &'a [String],
     /// Which sessions may be disconnected.
     pub disconnect: Disconnect,
@@ -105,6 +110,7 @@ fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String
     let mut helper = Contact::open(ladder.target, ladder.deadline)?;
     let mut named = BTreeSet::new();
     let mut rounds = 0_u32;
+    let mut released = Vec::new();
     loop {
         if ladder.disconnect == Disconnect::All {
             let spared = Spared::new(
@@ -117,10 +123,13 @@ fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String
             named.extend(disconnect(&mut helper, &spared, ladder.deadline)?);
         }
         rounds += 1;
-        if rounds == 3 {
-            release_semi_sync(&mut helper, ladder.deadline);
+        if rounds == 3 && ladder.disconnect == Disconnect::All {
+            released = release_semi_sync(&mut helper, ladder.deadline);
         }
         if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {
+            for variable in released {
+                set(&mut helper, variable, 1, Deadline::after(RESTORE));
+            }
             answer?;
             return Ok(named.into_iter().collect());
         }
@@ -145,24 +154,40 @@ fn in_the_way(named: &BTreeSet<String>) -> String {
 }
 
 /// Commits that wait for a replica's acknowledgement hold the setter up. Their clients are gone by
-/// now, so nobody is told "committed" when they finish.
-fn release_semi_sync(helper: &mut Contact, deadline: Deadline) {
-    for variable in [
+/// now, so nobody is told "committed" when they finish. Returns what was switched off.
+fn release_semi_sync(helper: &mut Contact, deadline: Deadline) -> Vec<&'static str> {
+    let variables = [
         "rpl_semi_sync_master_enabled",
         "rpl_semi_sync_source_enabled",
-    ] {
+    ];
+    let mut released = Vec::new();
+    for variable in variables {
         // A server without the variable says 1193; there is nothing to release then.
-        let _ = helper
+        let value = helper
             .session
-            .run(&format!("SET GLOBAL {variable} = 0"), deadline);
+            .rows(&format!("SELECT @@global.{variable}"), deadline);
+        let on = value.is_ok_and(|rows| rows.first().and_then(|row| row.at(0)) == Some("1"));
+        if on && set(helper, variable, 0, deadline) {
+            released.push(variable);
+        }
     }
+    released
+}
+
+fn set(helper: &mut Contact, variable: &str, value: u8, deadline: Deadline) -> bool {
+    let sql = format!("SET GLOBAL {variable} = {value}");
+    let result = helper.session.run(&sql, deadline);
+    if let Err(error) = &result {
+        log::warn!("{sql}: {error}");
+    }
+    result.is_ok()
 }
 
 /// Sessions that are never disconnected.
 #[derive(Debug)]
 pub struct Spared<'a> {
     own: [u32; 2],
-    own_user: &'a str,
+    own_users: [&'a str; 2],
     exempt_users: &'a [String],
 }
 
@@ -171,7 +196,7 @@ impl<'a> Spared<'a> {
     pub fn new(ladder: &'a Ladder<'_>, own: [u32; 2]) -> Self {
         Self {
             own,
-            own_user: &ladder.target.user,
+            own_users: ladder.own_users,
             exempt_users: ladder.exempt_users,
         }
     }
@@ -194,7 +219,7 @@ impl<'a> Spared<'a> {
         let user = row.get("user").unwrap_or_default();
         let id = row.get("id").and_then(|id| id.parse::<u32>().ok());
         !(matches!(user, "system user" | "event_scheduler" | "")
-            || user == self.own_user
+            || self.own_users.contains(&user)
             || self.exempt_users.iter().any(|exempt| exempt == user)
             || NEVER.contains(&row.get("command").unwrap_or_default())
             || id.is_none_or(|id| self.own.contains(&id)))
@@ -242,7 +267,7 @@ pub fn kill(helper: &mut Contact, id: u32, deadline: Deadline) -> Result<(), Ser
 /// right after it was opened.
 pub fn kill_queued_closers(
     helper: &mut Contact,
-    own_user: &str,
+    own_users: &[&str],
     deadline: Deadline,
 ) -> Result<usize, ServerError> {
     let own_id = helper.session.connection_id();
@@ -254,7 +279,7 @@ pub fn kill_queued_closers(
         let closes = info.contains("set global read_only = 1")
             || info.contains("set global super_read_only = 1");
         if let (true, Some(user), Some(id)) = (closes, row.get("user"), id)
-            && user == own_user
+            && own_users.contains(&user)
             && id != own_id
         {
             match kill(helper, id, deadline) {

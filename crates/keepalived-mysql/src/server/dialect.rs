@@ -36,6 +36,8 @@ pub struct Dialect {
     pub product: Product,
     /// Major, minor and patch number.
     pub version: (u16, u16, u16),
+    /// Whether it knows `server_uid`: MariaDB since the releases of August 2024.
+    pub server_uid: bool,
 }
 
 impl fmt::Display for Dialect {
@@ -80,15 +82,19 @@ impl Dialect {
     pub const UNKNOWN: Self = Self {
         product: Product::MariaDb,
         version: (10, 11, 0),
+        server_uid: true,
     };
 
-    /// The statement whose one row [`Dialect::parse`] reads.
-    pub const ASK: &'static str = "SELECT VERSION(), @@version_comment";
+    /// What a session of ours begins with: settings that a server may have otherwise, then what
+    /// [`Dialect::parse`] reads. With `autocommit = 0` every look would stay in one old snapshot, and
+    /// `NO_BACKSLASH_ESCAPES` would change what our literals mean.
+    pub const ASK: &'static str = "SET SESSION autocommit = 1, SESSION sql_mode = 'STRICT_ALL_TABLES'; \
+         SELECT VERSION(), @@version_comment; SHOW GLOBAL VARIABLES LIKE 'server_uid'";
 
     /// Reads `VERSION()` and `@@version_comment`. None for a version that is not three numbers.
     ///
     /// The handshake is no use here: MariaDB before 11 says `5.5.5-` in it.
-    pub fn parse(version: &str, comment: &str) -> Option<Self> {
+    pub fn parse(version: &str, comment: &str, server_uid: bool) -> Option<Self> {
         let mut numbers = version
             .split(['.', '-'])
             .map(|part| part.parse::<u16>().ok());
@@ -102,6 +108,7 @@ impl Dialect {
         Some(Self {
             product,
             version: version_numbers,
+            server_uid,
         })
     }
 
@@ -143,11 +150,17 @@ impl Dialect {
     /// One row of what a server says of itself. NULL where it does not know the thing.
     pub fn facts(&self) -> String {
         let own = if self.mariadb() {
-            "CONCAT(@@server_uid, ':', @@datadir) AS identity, @@log_slave_updates AS log_updates, \
+            let host = if self.server_uid {
+                "@@server_uid"
+            } else {
+                "@@hostname"
+            };
+            format!(
+                "CONCAT({host}, ':', @@datadir) AS identity, @@log_slave_updates AS log_updates, \
              @@global.gtid_binlog_pos AS gtid_binlog_pos, @@global.gtid_binlog_state AS gtid_binlog_state, \
              @@global.gtid_slave_pos AS gtid_slave_pos, NULL AS gtid_executed, NULL AS gtid_purged, \
              NULL AS gtid_mode, NULL AS super_read_only"
-                .to_owned()
+            )
         } else {
             format!(
                 "@@server_uuid AS identity, {} AS log_updates, NULL AS gtid_binlog_pos, \
@@ -311,7 +324,7 @@ impl Dialect {
                 if self.version >= (10, 10, 0) {
                     parts.push("MASTER_DEMOTE_TO_SLAVE = 1".to_owned());
                 } else {
-                    before.push("SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos".to_owned());
+                    before.push("SET GLOBAL gtid_slave_pos = @@global.gtid_current_pos".to_owned());
                 }
             }
             Start::Gtid => parts.push(format!("{word}_AUTO_POSITION = 1")),
@@ -342,12 +355,13 @@ impl Dialect {
     /// Accepts writes if, at the moment when the server runs it, no fence row is above `epoch` of
     /// `node` and the server's clock is before `expiry`; refuses them otherwise.
     ///
-    /// The server itself checks, because a statement sent to a frozen server takes effect when it
+    /// `SYSDATE`, because `NOW` is the time at which the statement began: a server frozen after that
+    /// would let an opening of any age pass. The server itself checks, because a statement sent to a frozen server takes effect when it
     /// thaws, long after the sender has gone and another node has opened.
     pub fn open(&self, epoch: u64, node: &str, expiry: &str) -> String {
         format!(
             "SET GLOBAL read_only = (SELECT IF((epoch < {epoch} OR (epoch = {epoch} AND node = {node})) \
-             AND NOW(6) < {expiry}, 0, 1) FROM keepalived_mysql.fence WHERE id = 1)",
+             AND SYSDATE(6) < {expiry}, 0, 1) FROM keepalived_mysql.fence WHERE id = 1)",
             node = quoted(node),
             expiry = quoted(expiry),
         )
@@ -439,7 +453,7 @@ mod tests {
     use super::*;
 
     fn dialect(version: &str, comment: &str) -> Dialect {
-        Dialect::parse(version, comment).expect("a version")
+        Dialect::parse(version, comment, true).expect("a version")
     }
 
     fn source(start: Start) -> Source<'static> {
@@ -462,7 +476,7 @@ mod tests {
         assert_eq!(debian.version, (10, 11, 19));
         assert_eq!(dialect("9.7.4", "(Debian)").product, Product::MySql);
         assert_eq!(dialect("8.0.36-28", "Percona Server").version, (8, 0, 36));
-        assert_eq!(Dialect::parse("nonsense", ""), None);
+        assert_eq!(Dialect::parse("nonsense", "", false), None);
     }
 
     #[test]
@@ -528,7 +542,7 @@ mod tests {
         let old = dialect("10.5.29-MariaDB", "").change_source("", &source(Start::Gtid));
         assert_eq!(
             old[0],
-            "SET GLOBAL gtid_slave_pos = @@global.gtid_binlog_pos"
+            "SET GLOBAL gtid_slave_pos = @@global.gtid_current_pos"
         );
         let mysql = dialect("9.7.4", "").change_source("", &source(Start::Gtid));
         assert!(

@@ -1,19 +1,19 @@
+use std::time::Duration;
+
 use super::*;
 use crate::decide::FencedMark;
 use crate::decide::rule::Rule;
 use crate::decide::testing::node;
-
-const MINUTE: Duration = Duration::from_secs(60);
 
 fn judged(me: &NodeView, peers: &[NodeView], memory: &Memory) -> Verdict {
     let briefs: Vec<_> = peers.iter().map(PeerBrief::of).collect();
     verdict(&Input {
         me,
         memory,
+        role: None,
         drained: false,
         refused: None,
         peers: &briefs,
-        max_staleness: MINUTE,
     })
 }
 
@@ -73,10 +73,10 @@ fn refusals_make_unhealthy_unless_waiting_helps() {
         let verdict = verdict(&Input {
             me: &node(1),
             memory: &in_sync(),
+            role: None,
             drained: false,
             refused: Some(&refusal),
             peers: &[],
-            max_staleness: MINUTE,
         });
         assert_eq!(verdict.healthy, healthy, "{rule}");
     }
@@ -113,12 +113,14 @@ fn found(
         site: &Site {
             role,
             vip_here,
+            vip_known: true,
             keepalived_live: true,
         },
         memory,
         reset_replica: true,
         durability: true,
         rejoin: true,
+        drained: false,
     })
 }
 
@@ -151,10 +153,12 @@ fn every_kind_of_drift_is_seen() {
             nodes: vec!["node-b".into()]
         }
     );
-    assert!(matches!(
+    assert_eq!(
         found(&open, &[node(2).opened(2)], master, true, &nothing),
-        Drift::Close { .. }
-    ));
+        Drift::Yield {
+            to: Epoch::new(2, "node-b")
+        }
+    );
     assert_eq!(
         found(&open.clone().follows(&b), &[b], master, true, &nothing),
         Drift::FinishOpening
@@ -222,4 +226,39 @@ fn the_node_with_the_newest_epoch_does_not_rejoin_a_superseded_one() {
         ),
         Drift::None
     );
+}
+
+#[test]
+fn a_refused_promotion_does_not_make_an_open_server_unhealthy() {
+    let refusal = Refusal::new(Rule::PeerAlive, "why", "hint");
+    let verdict = verdict(&Input {
+        me: &node(1).open(),
+        memory: &in_sync(),
+        role: Some(Role::Master),
+        drained: false,
+        refused: Some(&refusal),
+        peers: &[],
+    });
+    assert!(verdict.healthy, "{verdict:?}");
+}
+
+#[test]
+fn a_vip_that_cannot_be_looked_for_closes_nobody() {
+    let site = Site {
+        role: Some(Role::Master),
+        vip_here: false,
+        vip_known: false,
+        keepalived_live: true,
+    };
+    let found = drift(&DriftInput {
+        me: &node(1).opened(1).open(),
+        peers: &[],
+        site: &site,
+        memory: &Memory::default(),
+        reset_replica: true,
+        durability: true,
+        rejoin: true,
+        drained: false,
+    });
+    assert_eq!(found, Drift::None);
 }

@@ -10,6 +10,7 @@ fn master() -> Site {
     Site {
         role: Some(Role::Master),
         vip_here: true,
+        vip_known: true,
         keepalived_live: true,
     }
 }
@@ -255,7 +256,7 @@ fn data_of_unknown_age_wait_for_their_peer() {
         let fresh_boot = Memory::default();
         assert_eq!(refused_by(usual(&nodes, &fresh_boot)), Rule::BootRule);
         let waited = Memory {
-            up_for: Duration::from_secs(121),
+            waited: Duration::from_secs(121),
             ..Memory::default()
         };
         assert!(matches!(usual(&nodes, &waited), Decision::Go(_)));
@@ -342,5 +343,51 @@ fn a_channel_from_nowhere_is_named() {
             .any(|warning| warning.contains("10.0.0.9:3306")),
         "{:?}",
         plan.warnings
+    );
+}
+
+#[test]
+fn a_standby_whose_server_restarted_was_not_seen_in_sync() {
+    let mut b = node(2).follows(&node(1));
+    b.facts.as_mut().expect("facts").uptime = Duration::from_secs(3);
+    let nodes = [b, node(1).gone(State::Down)];
+    let seen = |seconds| Memory {
+        in_sync_age: Some(Duration::from_secs(seconds)),
+        ..Memory::default()
+    };
+    assert!(matches!(usual(&nodes, &seen(2)), Decision::Go(_)));
+    assert_eq!(refused_by(usual(&nodes, &seen(10))), Rule::BootRule);
+}
+
+#[test]
+fn an_epoch_that_was_opened_and_never_followed_is_not_forgotten() {
+    let memory = Memory {
+        highest_opened: Epoch::new(6, "node-b"),
+        followed_epoch: Epoch::new(4, "node-b"),
+        waited: Duration::from_secs(3600),
+        ..Memory::default()
+    };
+    let nodes = [node(1).opened(5), node(2).gone(State::Down)];
+    assert_eq!(refused_by(usual(&nodes, &memory)), Rule::HigherEpoch);
+    let follower = node(1)
+        .opened(5)
+        .fenced(&Epoch::new(6, "node-b"))
+        .follows(&node(2));
+    let names = steps(usual(&[follower, node(2).gone(State::Down)], &memory));
+    assert!(names.contains(&"prove-applied"), "{names:?}");
+}
+
+/// With the local memory lost, only the fence row tells that the channel is the live one.
+#[test]
+fn a_live_channel_is_drained_even_if_nobody_remembers_following_it() {
+    let source = node(1).gone(State::Down);
+    let b = node(2)
+        .opened(4)
+        .fenced(&Epoch::new(5, "node-a"))
+        .follows(&node(1));
+    let names = steps(usual(&[b, source], &in_sync()));
+    assert!(
+        names.contains(&"drain") && names.contains(&"prove-applied"),
+        "{names:?}"
     );
 }

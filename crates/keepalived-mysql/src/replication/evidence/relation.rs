@@ -158,11 +158,13 @@ pub fn vet_mysql(
 ///
 /// `record_applied` is what the new source had applied of the old one's binary log when it was promoted, `old_end` the
 /// end of that binary log now, and `events_after` every event from `record_applied` on, in this and all later files.
-/// Read `old_end` first. Nothing but bookkeeping after the record means `Behind`: positions cannot prove `Identical`.
+/// Only events that the old server itself wrote (`own_server_id`) are its own: what it applied of a source stands in the
+/// same log. Read `old_end` first. Nothing but bookkeeping after the record means `Behind`: positions cannot prove `Identical`.
 pub fn vet_position(
     record_applied: &BinlogPosition,
     old_end: &BinlogPosition,
     events_after: &[BinlogEventSummary],
+    own_server_id: u32,
 ) -> Relation {
     if !old_end.same_base(record_applied) {
         return unknown(format!(
@@ -170,8 +172,13 @@ pub fn vet_position(
             old_end.base()
         ));
     }
-    if events_after.iter().any(|event| !is_bookkeeping(event)) {
-        let count = count_transactions(events_after);
+    let own: Vec<BinlogEventSummary> = events_after
+        .iter()
+        .filter(|event| event.server_id == own_server_id)
+        .cloned()
+        .collect();
+    if own.iter().any(|event| !is_bookkeeping(event)) {
+        let count = count_transactions(&own);
         return Relation::Diverged {
             lost: format!("{count} transactions between {record_applied} and {old_end}"),
             lost_count: Some(count),
