@@ -10,7 +10,7 @@ use crate::clock::wait_until;
 use crate::divergence;
 use crate::lab::Lab;
 use crate::node::Node;
-use crate::options::{LabOptions, NodeId};
+use crate::options::{LabOptions, NodeId, Positioning};
 use crate::verdict::Verdict;
 use crate::writer::{Via, Writers};
 
@@ -175,6 +175,7 @@ impl Scenario {
         }
         let mut verdict = Verdict::judge(&self.lab, &ledger, divergence::claimed)?;
         self.judge_divergence(end, &mut verdict);
+        self.judge_positioning(&mut verdict)?;
         if self.two_open == TwoOpen::Never {
             let overlaps = ledger.overlaps();
             verdict
@@ -205,6 +206,22 @@ impl Scenario {
                 .failures
                 .push(format!("nothing may be lost here, and {id} has diverged"));
         }
+    }
+
+    /// Whoever follows does so in the way that was chosen.
+    fn judge_positioning(&self, verdict: &mut Verdict) -> Result<()> {
+        let [serving] = verdict.open[..] else {
+            return Ok(());
+        };
+        let wanted = self.lab.options().positioning;
+        for row in self.lab.node(serving.other()).replica_status()? {
+            let using = row.get("Using_Gtid").to_owned();
+            if (using == "No") != (wanted == Positioning::Position) {
+                let failure = format!("{wanted:?} is configured, and Using_Gtid is {using}");
+                verdict.failures.push(failure);
+            }
+        }
+        Ok(())
     }
 
     /// Runs one of the suite's programs by hand: its exit code, and what it said.
