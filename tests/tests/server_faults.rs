@@ -119,7 +119,6 @@ fn both_servers_are_killed_and_return() -> Result<()> {
 /// MariaDB throws the relay log away when a replica with GTID starts: what it had received and not applied is gone,
 /// although the node was seen in sync a moment before. Only its source has those rows now.
 #[test]
-#[ignore = "open: a standby whose server restarted still counts as seen in sync, and opens without rows that it had received"]
 fn standby_that_lost_its_relay_log_waits_for_its_source() -> Result<()> {
     let Some(scenario) = Scenario::start(LabOptions::default())? else {
         return Ok(());
