@@ -40,6 +40,11 @@ fn a_server_that_froze_while_it_was_opened_stays_closed() -> Result<()> {
 }
 
 #[test]
+fn an_opening_that_waited_for_a_lock_comes_too_late() -> Result<()> {
+    run(gate::the_opening_waits_for_a_lock)
+}
+
+#[test]
 fn received_rows_survive_a_global_read_lock() -> Result<()> {
     run(|options| drain::the_standby_is_behind(options, Obstacle::ReadLock))
 }
@@ -62,6 +67,16 @@ fn the_vip_moves_back_while_it_drains() -> Result<()> {
 #[test]
 fn the_vip_moves_back_just_before_the_opening() -> Result<()> {
     run(|options| intent::the_vip_moves_back(options, "record-opening.before"))
+}
+
+#[test]
+fn the_vip_moves_back_while_the_opening_is_sent() -> Result<()> {
+    run(|options| intent::the_vip_moves_back_at_the_opening(options, "open.send"))
+}
+
+#[test]
+fn the_vip_moves_back_when_the_server_has_just_opened() -> Result<()> {
+    run(|options| intent::the_vip_moves_back_at_the_opening(options, "open.sent"))
 }
 
 #[test]
