@@ -337,11 +337,13 @@ impl Dialect {
     /// `node` and the server's clock is before `expiry`; refuses them otherwise.
     ///
     /// The server itself checks, because a statement sent to a frozen server takes effect when it
-    /// thaws, long after the sender has gone and another node has opened.
+    /// thaws, long after the sender has gone and another node has opened. `NOW()` would be the time
+    /// at which the statement began, before it waited for a lock on the table; `SYSDATE()` is the
+    /// time at which the row is read.
     pub fn open(&self, epoch: u64, node: &str, expiry: &str) -> String {
         format!(
             "SET GLOBAL read_only = (SELECT IF((epoch < {epoch} OR (epoch = {epoch} AND node = {node})) \
-             AND NOW(6) < {expiry}, 0, 1) FROM keepalived_mysql.fence WHERE id = 1)",
+             AND SYSDATE(6) < {expiry}, 0, 1) FROM keepalived_mysql.fence WHERE id = 1)",
             node = quoted(node),
             expiry = quoted(expiry),
         )
