@@ -5,7 +5,7 @@ mod precise;
 use anyhow::Result;
 use lab::{LabOptions, NodeId, Positioning};
 use precise::drain::Obstacle;
-use precise::{boot, claim, drain, fence, gate, intent, lock, possible, vetting};
+use precise::{boot, claim, crash, drain, fence, gate, intent, lock, possible, vetting};
 
 fn run(scenario: impl FnOnce(LabOptions) -> Result<()>) -> Result<()> {
     if !possible() {
@@ -108,4 +108,14 @@ fn a_backup_closes_although_the_lock_is_held() -> Result<()> {
 #[test]
 fn old_data_wait_for_the_newest() -> Result<()> {
     run(boot::old_data_boot_first)
+}
+
+#[test]
+fn a_promotion_that_is_killed_before_it_opens_is_finished_by_the_next_check() -> Result<()> {
+    run(|options| crash::the_promotion_is_killed_at_each_of(&options, &crash::STEPS[..8]))
+}
+
+#[test]
+fn a_promotion_that_is_killed_around_the_opening_is_finished_by_the_next_check() -> Result<()> {
+    run(|options| crash::the_promotion_is_killed_at_each_of(&options, &crash::STEPS[8..]))
 }

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod claim;
+pub mod crash;
 pub mod drain;
 pub mod fence;
 pub mod gate;
