@@ -5,7 +5,7 @@ mod precise;
 use anyhow::Result;
 use lab::{LabOptions, NodeId, Positioning};
 use precise::drain::Obstacle;
-use precise::{boot, claim, crash, drain, fence, gate, intent, lock, possible, vetting};
+use precise::{boot, claim, crash, drain, fence, gate, intent, lock, possible, tail, vetting};
 
 fn run(scenario: impl FnOnce(LabOptions) -> Result<()>) -> Result<()> {
     if !possible() {
@@ -118,4 +118,25 @@ fn a_promotion_that_is_killed_before_it_opens_is_finished_by_the_next_check() ->
 #[test]
 fn a_promotion_that_is_killed_around_the_opening_is_finished_by_the_next_check() -> Result<()> {
     run(|options| crash::the_promotion_is_killed_at_each_of(&options, &crash::STEPS[8..]))
+}
+
+#[test]
+fn a_source_dies_while_it_sends() -> Result<()> {
+    run(|options| tail::the_source_dies_while_it_sends(options, None))
+}
+
+#[test]
+fn a_source_dies_while_it_sends_and_the_promotion_is_killed() -> Result<()> {
+    run(|options| tail::the_source_dies_while_it_sends(options, Some("stop-replication.after")))
+}
+
+#[test]
+fn a_source_dies_while_it_sends_by_position() -> Result<()> {
+    run(|options| {
+        let options = LabOptions {
+            positioning: Positioning::Position,
+            ..options
+        };
+        tail::the_source_dies_while_it_sends(options, Some("stop-replication.after"))
+    })
 }

@@ -8,6 +8,7 @@ pub mod fence;
 pub mod gate;
 pub mod intent;
 pub mod lock;
+pub mod tail;
 pub mod vetting;
 
 use std::fmt;
@@ -177,6 +178,14 @@ pub fn seen_open_since(lab: &Lab, node: NodeId, since_us: u64) -> bool {
         .events()
         .iter()
         .any(|event| event.at_us >= since_us && event.what == opened)
+}
+
+/// Sets rules of the node's own packet filter.
+pub fn nft(node: &Node, rules: &str) -> Result<()> {
+    let output = node.run_program("/usr/sbin/nft", &[rules], &[])?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "nft {rules}: {complaint}");
+    Ok(())
 }
 
 /// Why the node's own programs say that it has diverged.
