@@ -140,3 +140,8 @@ fn a_source_dies_while_it_sends_by_position() -> Result<()> {
         tail::the_source_dies_while_it_sends(options, Some("stop-replication.after"))
     })
 }
+
+#[test]
+fn a_node_that_was_paused_while_it_opened_stays_closed() -> Result<()> {
+    run(gate::the_node_is_paused_while_it_opens)
+}

@@ -74,6 +74,35 @@ pub fn the_opening_waits_for_a_lock(options: LabOptions) -> Result<()> {
     judge(&lab, writers)
 }
 
+/// The whole node is paused, as a virtual machine is, while it opens, and goes on as soon as the other node has
+/// taken over: sooner than the server's own doubts about a dead keepalived would let the VIP move.
+pub fn the_node_is_paused_while_it_opens(options: LabOptions) -> Result<()> {
+    let lab = start(options)?;
+    lab.a().pause_at("open.before")?;
+    lab.a().start_keepalived()?;
+    lab.a().wait_reached("open.before", PATIENCE)?;
+    lab.b().start_keepalived()?;
+    wait_in_sync(lab.b())?;
+    let clients = waiting_clients(lab.a())?;
+    lab.a().pause_at(SENDS)?;
+    lab.a().release("open.before")?;
+    lab.a().wait_reached(SENDS, PATIENCE)?;
+    lab.a().freeze_server()?;
+    lab.a().freeze_keepalived()?;
+    lab.a().release(SENDS)?;
+    let writers = lab.write(&Via::everywhere())?;
+    lab.b().wait_serving(PATIENCE)?;
+    wait_for_rows_of(&writers, NodeId::B, 5)?;
+    let clients = clients.into_iter().map(ask).collect::<Vec<_>>();
+    lab.a().thaw_server()?;
+    lab.a().thaw_keepalived()?;
+    stays_closed(&lab, clients)?;
+    promise(rows_of(&writers.ledger(), NodeId::A) == 0, || {
+        "the thawed server acknowledged writes after the other node had opened".to_owned()
+    })?;
+    judge(&lab, writers)
+}
+
 fn waiting_clients(node: &Node) -> Result<Vec<(u64, mysql::Conn)>> {
     let target = Target::Socket(node.paths().socket());
     let client = |number| Ok((number, sql::open(&target, Login::APP, &[], PATIENCE)?));
