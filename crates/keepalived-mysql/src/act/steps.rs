@@ -439,7 +439,7 @@ impl<'a> Run<'a> {
 
     fn open(&mut self, epoch: &Epoch) -> Note {
         self.four_conditions(epoch)?;
-        let lifetime = self.here.config.promote.open_lifetime;
+        let lifetime = self.here.config.promote.opening_expires_after();
         let sql = self.opening_statement(epoch)?;
         self.opening = Opening::MayBeOpen;
         reached("open.send");
@@ -473,7 +473,12 @@ impl<'a> Run<'a> {
         if off(Safety::Gate) {
             return Ok("SET GLOBAL read_only = 0".into());
         }
-        let seconds = self.here.config.promote.open_lifetime.as_secs_f64();
+        let seconds = self
+            .here
+            .config
+            .promote
+            .opening_expires_after()
+            .as_secs_f64();
         let rows = self
             .local
             .session
