@@ -95,15 +95,17 @@ pub fn start_applier(contact: &mut Contact, seen: &Look) -> Result<(), Failure> 
     let nothing_left = seen.status.received == seen.status.applied
         || whole_applied(&seen.status, seen.slave_pos.as_ref());
     let purges = seen.status.positioning != Positioning::FileAndOffset;
-    if seen.status.receiver == Receiver::Stopped && purges && !nothing_left {
-        return Err(Failure::Refused(Refusal::new(
-            Rule::BrokenApplier,
-            "both replication threads are stopped with transactions received and not applied; starting them could throw those away",
-            "start the receiver first if the source lives, or keep the relay logs and apply them by hand",
-        )));
-    }
-    if nothing_left {
-        return Ok(());
+    match (seen.status.receiver, nothing_left) {
+        (Receiver::Stopped, true) => return Ok(()),
+        (Receiver::Stopped, false) if purges => {
+            return Err(Failure::Refused(Refusal::new(
+                Rule::BrokenApplier,
+                "both replication threads are stopped with transactions received and not applied; starting them could throw those away",
+                "start the receiver first if the source lives, or keep the relay logs and apply them by hand",
+            )));
+        }
+        // A receiver that runs may bring more at any moment.
+        _ => {}
     }
     let sql = contact.dialect.start_applier(&seen.status.channel);
     contact
