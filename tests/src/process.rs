@@ -28,6 +28,20 @@ pub fn is_alive(pid: i32) -> bool {
     stat_field(pid, 0).is_some_and(|state| state != "Z" && state != "X")
 }
 
+/// All its threads have stopped. SIGSTOP takes hold of one thread after the other, and a thread that it has not
+/// reached yet works on.
+#[must_use]
+pub fn is_stopped(pid: i32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_none_or(|(_, fields)| fields.starts_with('T'))
+    })
+}
+
 /// Field `n` of /proc/PID/stat, counted from the state, which follows the name in parentheses.
 fn stat_field(pid: i32, n: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

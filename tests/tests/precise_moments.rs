@@ -5,7 +5,7 @@ mod precise;
 use anyhow::Result;
 use lab::{LabOptions, NodeId, Positioning};
 use precise::drain::Obstacle;
-use precise::{boot, claim, drain, fence, gate, intent, lock, possible, vetting};
+use precise::{boot, claim, crash, drain, fence, gate, intent, lock, possible, tail, vetting};
 
 fn run(scenario: impl FnOnce(LabOptions) -> Result<()>) -> Result<()> {
     if !possible() {
@@ -40,6 +40,11 @@ fn a_server_that_froze_while_it_was_opened_stays_closed() -> Result<()> {
 }
 
 #[test]
+fn an_opening_that_waited_for_a_lock_comes_too_late() -> Result<()> {
+    run(gate::the_opening_waits_for_a_lock)
+}
+
+#[test]
 fn received_rows_survive_a_global_read_lock() -> Result<()> {
     run(|options| drain::the_standby_is_behind(options, Obstacle::ReadLock))
 }
@@ -62,6 +67,16 @@ fn the_vip_moves_back_while_it_drains() -> Result<()> {
 #[test]
 fn the_vip_moves_back_just_before_the_opening() -> Result<()> {
     run(|options| intent::the_vip_moves_back(options, "record-opening.before"))
+}
+
+#[test]
+fn the_vip_moves_back_while_the_opening_is_sent() -> Result<()> {
+    run(|options| intent::the_vip_moves_back_at_the_opening(options, "open.send"))
+}
+
+#[test]
+fn the_vip_moves_back_when_the_server_has_just_opened() -> Result<()> {
+    run(|options| intent::the_vip_moves_back_at_the_opening(options, "open.sent"))
 }
 
 #[test]
@@ -93,4 +108,40 @@ fn a_backup_closes_although_the_lock_is_held() -> Result<()> {
 #[test]
 fn old_data_wait_for_the_newest() -> Result<()> {
     run(boot::old_data_boot_first)
+}
+
+#[test]
+fn a_promotion_that_is_killed_before_it_opens_is_finished_by_the_next_check() -> Result<()> {
+    run(|options| crash::the_promotion_is_killed_at_each_of(&options, &crash::STEPS[..8]))
+}
+
+#[test]
+fn a_promotion_that_is_killed_around_the_opening_is_finished_by_the_next_check() -> Result<()> {
+    run(|options| crash::the_promotion_is_killed_at_each_of(&options, &crash::STEPS[8..]))
+}
+
+#[test]
+fn a_source_dies_while_it_sends() -> Result<()> {
+    run(|options| tail::the_source_dies_while_it_sends(options, None))
+}
+
+#[test]
+fn a_source_dies_while_it_sends_and_the_promotion_is_killed() -> Result<()> {
+    run(|options| tail::the_source_dies_while_it_sends(options, Some("stop-replication.after")))
+}
+
+#[test]
+fn a_source_dies_while_it_sends_by_position() -> Result<()> {
+    run(|options| {
+        let options = LabOptions {
+            positioning: Positioning::Position,
+            ..options
+        };
+        tail::the_source_dies_while_it_sends(options, Some("stop-replication.after"))
+    })
+}
+
+#[test]
+fn a_node_that_was_paused_while_it_opened_stays_closed() -> Result<()> {
+    run(gate::the_node_is_paused_while_it_opens)
 }

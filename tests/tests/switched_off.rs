@@ -43,7 +43,10 @@ fn without_fence_two_nodes_are_open() -> Result<()> {
 
 #[test]
 fn without_claim_two_masters_both_open() -> Result<()> {
-    goes_red("claim", "two open nodes", claim::two_masters_at_once)
+    // A repair could close one of them before anybody wrote to it.
+    goes_red("claim", "two open nodes", |options| {
+        claim::two_masters_at_once(options.toml("check.repair", "false"))
+    })
 }
 
 #[test]
@@ -98,4 +101,13 @@ fn without_boot_rule_old_data_open() -> Result<()> {
         "opened with old data",
         boot::old_data_boot_first,
     )
+}
+
+/// A second line: by GTID the new source itself refuses a node with transactions of its own.
+#[test]
+fn without_vetting_the_source_still_refuses_by_gtid() -> Result<()> {
+    if !possible() {
+        return Ok(());
+    }
+    vetting::an_old_master_returns_with_rows_of_its_own(LabOptions::default().without(&["vetting"]))
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::status;
-use keepalived_mysql::replication::evidence::{Drain, LastTransaction, drained};
+use keepalived_mysql::replication::evidence::{Drain, LastTransaction, drained, whole_applied};
 use keepalived_mysql::replication::gtid::MariadbPosition;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::replication::replica::{Positioning, Receiver, ReplicaStatus};
@@ -219,4 +219,22 @@ fn an_empty_mariadb_position_is_nothing_received_unless_the_positions_disagree()
     (now.received, now.applied) = (None, None);
     assert_eq!(now.positioning, Positioning::MariadbSlavePos);
     assert_eq!(answer(&now), "complete");
+}
+
+#[test]
+fn a_tail_hides_nothing_whole_where_identifiers_tell() {
+    // By file and offset a tail looks like a transaction.
+    let by_position = status("mariadb-10.11", "pos_healthy");
+    assert!(whole_applied(&by_position, None));
+    assert!(!whole_applied(&torn("mariadb-10.11"), None));
+    // By GTID only what came whole counts, whether the receiver runs or not.
+    let mut by_gtid = torn("mariadb-10.11");
+    by_gtid.positioning = Positioning::MariadbSlavePos;
+    by_gtid.received_mariadb = Some(position("0-1-9"));
+    for receiver in [Receiver::Running, Receiver::Connecting, Receiver::Stopped] {
+        by_gtid.receiver = receiver;
+        assert!(whole_applied(&by_gtid, Some(&position("0-1-9"))));
+        assert!(!whole_applied(&by_gtid, Some(&position("0-1-8"))));
+        assert!(!whole_applied(&by_gtid, None));
+    }
 }

@@ -96,6 +96,9 @@ impl Node {
     pub fn freeze_server(&self) -> Result<u64> {
         let at = self.fault("the server is frozen (SIGSTOP)");
         self.signal_server(Signal::SIGSTOP)?;
+        let stopped = || Ok(self.server_pid().is_none_or(process::is_stopped));
+        let what = format!("{}: every thread of the server has stopped", self.id);
+        wait_until(&what, Duration::from_secs(10), stopped)?;
         Ok(at)
     }
 

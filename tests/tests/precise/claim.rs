@@ -3,7 +3,7 @@
 use anyhow::Result;
 use lab::{Direction, Host, Lab, LabOptions, Node, NodeId, Via, process};
 
-use super::{PATIENCE, judge, never_two_open, wait_for_rows_of};
+use super::{PATIENCE, Told, judge, never_two_open, start, wait_for_rows_of};
 
 const LOOKED: &str = "promote.observed";
 const ABOUT_TO_OPEN: &str = "record-opening.before";
@@ -52,8 +52,8 @@ fn direct() -> [Via; 4] {
     ]
 }
 
-fn two_masters_that_have_looked(options: LabOptions) -> Result<(Lab, [i32; 2])> {
-    let lab = Lab::start(options)?;
+fn two_masters_that_have_looked(options: LabOptions) -> Result<(Told, [i32; 2])> {
+    let lab = start(options)?;
     lab.cut_vrrp(Host::A, Host::B, Direction::Both)?;
     for node in lab.nodes() {
         node.pause_at(LOOKED)?;

@@ -7,7 +7,10 @@ use anyhow::Result;
 use lab::sql::{self, Login, Target};
 use lab::{Lab, LabOptions, Node, NodeId, Via, wait_until};
 
-use super::{PATIENCE, judge, promise, rows_of, wait_for_rows_of, wait_in_sync};
+use super::{
+    PATIENCE, judge, promise, rows_of, seen_open_since, settle, start, wait_for_rows_of,
+    wait_in_sync,
+};
 
 const SENDS: &str = "open.send";
 
@@ -16,7 +19,7 @@ const CLIENTS: u64 = 30;
 
 /// The opening lies in the socket of a frozen server. It thaws after the other node has taken over.
 pub fn a_server_freezes_while_it_is_opened(options: LabOptions) -> Result<()> {
-    let lab = Lab::start(options)?;
+    let lab = start(options)?;
     lab.a().pause_at(SENDS)?;
     lab.a().start_keepalived()?;
     lab.a().wait_reached(SENDS, PATIENCE)?;
@@ -32,6 +35,67 @@ pub fn a_server_freezes_while_it_is_opened(options: LabOptions) -> Result<()> {
     // Their questions must lie in the sockets, as the opening does, before the server reads on.
     thread::sleep(Duration::from_millis(100));
     lab.a().thaw_server()?;
+    stays_closed(&lab, clients)?;
+    promise(rows_of(&writers.ledger(), NodeId::A) == 0, || {
+        "the thawed server acknowledged writes after the other node had opened".to_owned()
+    })?;
+    judge(&lab, writers)
+}
+
+/// The opening waits in the server for a session that holds the suite's table; the table is free again after the
+/// other node has taken over.
+pub fn the_opening_waits_for_a_lock(options: LabOptions) -> Result<()> {
+    let lab = start(options)?;
+    lab.a().pause_at(SENDS)?;
+    lab.a().start_keepalived()?;
+    lab.a().wait_reached(SENDS, PATIENCE)?;
+    lab.b().start_keepalived()?;
+    wait_in_sync(lab.b())?;
+    let mut session = lab.a().connect(PATIENCE)?;
+    sql::rows(&mut session, "LOCK TABLES keepalived_mysql.fence WRITE")?;
+    lab.a().release(SENDS)?;
+    lab.a().wait_until("the opening waits", PATIENCE, |a| {
+        let waiting = "SELECT 1 FROM information_schema.PROCESSLIST \
+                       WHERE INFO LIKE 'SET GLOBAL read_only = (%' AND STATE LIKE 'Waiting for table%'";
+        Ok(!a.query_local(waiting)?.is_empty())
+    })?;
+    let writers = lab.write(&Via::everywhere())?;
+    lab.b().wait_serving(PATIENCE)?;
+    wait_for_rows_of(&writers, NodeId::B, 50)?;
+    let freed = lab::clock::now_us();
+    drop(session);
+    lab.note("node-a: the table is free again");
+    settle(&lab);
+    let opened =
+        seen_open_since(&lab, NodeId::A, freed) || rows_of(&writers.ledger(), NodeId::A) > 0;
+    promise(!opened, || {
+        "the opening took effect long after it was sent".to_owned()
+    })?;
+    judge(&lab, writers)
+}
+
+/// The whole node is paused, as a virtual machine is, while it opens, and goes on as soon as the other node has
+/// taken over: sooner than the server's own doubts about a dead keepalived would let the VIP move.
+pub fn the_node_is_paused_while_it_opens(options: LabOptions) -> Result<()> {
+    let lab = start(options)?;
+    lab.a().pause_at("open.before")?;
+    lab.a().start_keepalived()?;
+    lab.a().wait_reached("open.before", PATIENCE)?;
+    lab.b().start_keepalived()?;
+    wait_in_sync(lab.b())?;
+    let clients = waiting_clients(lab.a())?;
+    lab.a().pause_at(SENDS)?;
+    lab.a().release("open.before")?;
+    lab.a().wait_reached(SENDS, PATIENCE)?;
+    lab.a().freeze_server()?;
+    lab.a().freeze_keepalived()?;
+    lab.a().release(SENDS)?;
+    let writers = lab.write(&Via::everywhere())?;
+    lab.b().wait_serving(PATIENCE)?;
+    wait_for_rows_of(&writers, NodeId::B, 5)?;
+    let clients = clients.into_iter().map(ask).collect::<Vec<_>>();
+    lab.a().thaw_server()?;
+    lab.a().thaw_keepalived()?;
     stays_closed(&lab, clients)?;
     promise(rows_of(&writers.ledger(), NodeId::A) == 0, || {
         "the thawed server acknowledged writes after the other node had opened".to_owned()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use lab::{Lab, LabOptions, Via, wait_until};
 
-use super::{PATIENCE, has_role, judge, promise_within, run_file, serving_pair};
+use super::{PATIENCE, has_role, judge, promise_within, run_file, serving_pair, start};
 
 /// From the hook's first mark to the closed server.
 const AT_ONCE: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ pub fn the_lock_is_held_when_the_role_goes(options: LabOptions) -> Result<()> {
 
 /// The same with BACKUP: node-b has the higher priority and comes back.
 pub fn the_lock_is_held_when_a_higher_priority_returns(options: LabOptions) -> Result<()> {
-    let lab = Lab::start(LabOptions {
+    let lab = start(LabOptions {
         priorities: [200, 250],
         preempt: true,
         ..options.toml("check.repair", "false")

@@ -2,15 +2,18 @@
 
 pub mod boot;
 pub mod claim;
+pub mod crash;
 pub mod drain;
 pub mod fence;
 pub mod gate;
 pub mod intent;
 pub mod lock;
+pub mod tail;
 pub mod vetting;
 
 use std::fmt;
 use std::fs;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,13 +59,52 @@ pub fn promise_within(
     what: &str,
     condition: impl FnMut() -> Result<bool>,
 ) -> Result<()> {
-    let outcome = wait_until(what, limit, condition);
-    promise(outcome.is_ok(), || format!("{:#}", outcome.unwrap_err()))
+    match wait_until(what, limit, condition) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Broken(format!("{error:#}")).into()),
+    }
+}
+
+/// A lab that tells what happened when it ends: shown if the test fails.
+pub struct Told(Lab);
+
+impl Deref for Told {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.0
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let zero = self.timeline().begun_us();
+        println!(
+            "What happened (ms from the start), in {}:",
+            self.folder().display()
+        );
+        for line in self.timeline().lines(zero, zero) {
+            println!("  {line}");
+        }
+        for node in self.nodes() {
+            let log = node.paths().log().join("suite.log");
+            let text = fs::read_to_string(log).unwrap_or_default();
+            println!("What the programs of {} said:", node.id());
+            for line in text.lines().filter(|line| !line.contains("DEBUG")) {
+                println!("  {line}");
+            }
+        }
+    }
+}
+
+/// Both servers, without keepalived.
+pub fn start(options: LabOptions) -> Result<Told> {
+    Lab::start(options).map(Told)
 }
 
 /// Both nodes with keepalived; node-a serves, and node-b was seen in sync.
-pub fn serving_pair(options: LabOptions) -> Result<Lab> {
-    let lab = Lab::start(options)?;
+pub fn serving_pair(options: LabOptions) -> Result<Told> {
+    let lab = start(options)?;
     lab.start_keepalived()?;
     wait_in_sync(lab.b())?;
     Ok(lab)
@@ -138,6 +180,14 @@ pub fn seen_open_since(lab: &Lab, node: NodeId, since_us: u64) -> bool {
         .any(|event| event.at_us >= since_us && event.what == opened)
 }
 
+/// Sets rules of the node's own packet filter.
+pub fn nft(node: &Node, rules: &str) -> Result<()> {
+    let output = node.run_program("/usr/sbin/nft", &[rules], &[])?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "nft {rules}: {complaint}");
+    Ok(())
+}
+
 /// Why the node's own programs say that it has diverged.
 pub fn marked_diverged(node: &Node) -> Option<String> {
     let text = fs::read_to_string(node.paths().state().join("VI_1/memory.json")).ok()?;
@@ -156,7 +206,6 @@ pub fn judge(lab: &Lab, writers: Writers) -> Result<()> {
 /// The verdict of the lab as a promise.
 pub fn judge_ledger(lab: &Lab, ledger: &Ledger) -> Result<()> {
     let verdict = Verdict::judge(lab, ledger, marked_diverged)?;
-    println!("{verdict}");
     promise(verdict.passed(), || verdict.to_string())
 }
 

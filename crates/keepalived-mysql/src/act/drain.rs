@@ -10,9 +10,9 @@ use crate::deadline::{Deadline, Pauses};
 use crate::decide::rule::{Refusal, Rule};
 use crate::ledger::record::Coordinates;
 use crate::node::Contact;
-use crate::replication::evidence::{Drain, LastTransaction, drained};
+use crate::replication::evidence::{Drain, LastTransaction, drained, whole_applied};
 use crate::replication::gtid::MariadbPosition;
-use crate::replication::replica::{Receiver, ReplicaStatus};
+use crate::replication::replica::{Positioning, Receiver, ReplicaStatus};
 use crate::server::connection::ServerError;
 use crate::server::status::{StatusRow, parse_replica_status};
 use crate::view::{NodeView, State};
@@ -90,25 +90,29 @@ pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<
     })
 }
 
-/// Starts an applier that somebody stopped without an error, while the receiver still runs.
+/// Starts an applier that was stopped without an error, if there is something left for it.
 ///
 /// On MariaDB with GTID the start of a thread purges the relay logs if the other one is stopped too,
 /// with everything received and not applied in them (tried on 10.11: five received transactions
-/// gone), so then it is refused.
+/// gone), so then it is refused. By file and offset the relay logs stay.
 pub fn start_applier(contact: &mut Contact, seen: &Look) -> Result<(), Failure> {
     if seen.status.applier_running {
         return Ok(());
     }
-    let nothing_left = seen.status.received == seen.status.applied;
-    if seen.status.receiver == Receiver::Stopped && !nothing_left {
-        return Err(Failure::Refused(Refusal::new(
-            Rule::BrokenApplier,
-            "both replication threads are stopped with transactions received and not applied; starting them could throw those away",
-            "start the receiver first if the source lives, or keep the relay logs and apply them by hand",
-        )));
-    }
-    if nothing_left {
-        return Ok(());
+    let nothing_left = seen.status.received == seen.status.applied
+        || whole_applied(&seen.status, seen.slave_pos.as_ref());
+    let purges = seen.status.positioning != Positioning::FileAndOffset;
+    match (seen.status.receiver, nothing_left) {
+        (Receiver::Stopped, true) => return Ok(()),
+        (Receiver::Stopped, false) if purges => {
+            return Err(Failure::Refused(Refusal::new(
+                Rule::BrokenApplier,
+                "both replication threads are stopped with transactions received and not applied; starting them could throw those away",
+                "start the receiver first if the source lives, or keep the relay logs and apply them by hand",
+            )));
+        }
+        // A receiver that runs may bring more at any moment.
+        _ => {}
     }
     let sql = contact.dialect.start_applier(&seen.status.channel);
     contact
@@ -242,9 +246,17 @@ pub fn nearly_applied(
     let seen = look(contact, channel, Deadline::after(SHORT))
         .map_err(|e| Failure::server("looking at replication", &e))?;
     start_applier(contact, &seen)?;
-    Waiting::new(here, contact, channel).until(|now, _, _| {
+    Waiting::new(here, contact, channel).until(|now, _, still| {
         if let Some(error) = &now.status.applier_error {
             return Err(broken(error));
+        }
+        if whole_applied(&now.status, now.slave_pos.as_ref()) {
+            return Ok(Some("everything that came whole is applied".into()));
+        }
+        if still >= STILL && now.status.receiver != Receiver::Running {
+            return Ok(Some(
+                "nothing moves and nothing arrives; the proof decides".into(),
+            ));
         }
         let (Some(received), Some(applied)) = (&now.status.received, &now.status.applied) else {
             return Ok(Some("nothing was ever received".into()));
@@ -346,7 +358,7 @@ fn start_stopped_threads(contact: &mut Contact, seen: &Look) -> Result<(), Failu
 
 /// Whether what is applied reaches `end`.
 fn covers(now: &Look, end: &Coordinates) -> bool {
-    let by_gtid = now.status.positioning != crate::replication::replica::Positioning::FileAndOffset;
+    let by_gtid = now.status.positioning != Positioning::FileAndOffset;
     if by_gtid {
         if let (Some(here), Some(there)) = (&now.slave_pos, &end.mariadb) {
             return here.covers(there);

@@ -87,7 +87,7 @@ fn record(epoch: &crate::epoch::Epoch, state: RecordState, identity: &str) -> St
 }
 
 fn statements(here: &Here, step: &Step, dialect: Dialect, identity: &str) -> Vec<String> {
-    let lifetime = here.config.promote.open_lifetime;
+    let lifetime = here.config.promote.opening_expires_after();
     match step {
         Step::Close => vec![dialect.close().to_owned()],
         Step::Claim { epoch } => vec![record(epoch, RecordState::Claim, identity)],

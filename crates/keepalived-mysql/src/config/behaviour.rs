@@ -139,7 +139,8 @@ pub struct Promote {
     pub reset_replica: bool,
     /// Set `sync_binlog` and `innodb_flush_log_at_trx_commit` to safe values. Default yes.
     pub durability: bool,
-    /// How long an opening statement stays valid on the server's clock. Default 2 s.
+    /// How long an opening statement stays valid on the server's clock; never longer than four fifths
+    /// of `peer_timeout`. Default 2 s.
     #[serde(with = "humantime_serde")]
     pub open_lifetime: Duration,
     /// Longest wait for another transition to end. Default 30 s.
@@ -164,6 +165,17 @@ impl Default for Promote {
             open_lifetime: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl Promote {
+    /// How long an opening statement stays valid.
+    ///
+    /// A peer opens over a node that froze only after it has met with silence for `peer_timeout`. An
+    /// opening that lay in the frozen server's socket must have expired by then: when the server goes
+    /// on, it would take effect beside the peer.
+    pub fn opening_expires_after(&self) -> Duration {
+        self.open_lifetime.min(self.peer_timeout * 4 / 5)
     }
 }
 

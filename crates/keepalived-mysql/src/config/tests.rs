@@ -104,6 +104,8 @@ fn a_small_file_gets_every_default() {
     assert_eq!(config.check.deadline, Duration::from_millis(900));
     assert_eq!(config.promote.on_apply_timeout, OnApplyTimeout::Wait);
     assert_eq!(config.promote.open_lifetime, Duration::from_secs(2));
+    let expiry = config.promote.opening_expires_after();
+    assert!(expiry < config.promote.peer_timeout);
     assert_eq!(config.close.stop_budget, Duration::from_millis(800));
     assert_eq!(config.keepalived.pid_file, Path::new("/run/keepalived.pid"));
     assert_eq!(config.instance(), "VI_1");

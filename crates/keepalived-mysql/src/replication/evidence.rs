@@ -8,7 +8,7 @@
 mod drain;
 mod relation;
 
-pub use drain::{Drain, LastTransaction, drained};
+pub use drain::{Drain, LastTransaction, drained, whole_applied};
 pub use relation::{
     BinlogEventSummary, Lack, Relation, lacks_mariadb, lacks_mysql, lacks_position, vet_mariadb,
     vet_mysql, vet_position,

@@ -1,5 +1,7 @@
 //! The opening itself: recorded before, checked by the server, read back, recorded after.
 
+use std::time::Duration;
+
 use crate::act::failure::Failure;
 use crate::act::servers::{self, SHORT};
 use crate::act::steps::{Note, Opening, Run, done};
@@ -13,6 +15,9 @@ use crate::role::Role;
 use crate::server::access::kill_queued_closers;
 use crate::server::connection::ServerError;
 use crate::switches::{Safety, off, reached};
+
+/// An opening that came in time may still take a moment to be answered on a busy host.
+const ANSWER: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     pub(super) fn record_opening(&mut self, epoch: &Epoch) -> Note {
@@ -104,13 +109,13 @@ impl Run<'_> {
 
     pub(super) fn open(&mut self, epoch: &Epoch) -> Note {
         self.four_conditions(epoch)?;
-        let lifetime = self.here.config.promote.open_lifetime;
+        let lifetime = self.here.config.promote.opening_expires_after();
         let sql = self.opening_statement(epoch)?;
         self.opening = Opening::MayBeOpen;
         reached("open.send");
         self.local
             .session
-            .run(&sql, Deadline::after(lifetime))
+            .run(&sql, Deadline::after(lifetime + ANSWER))
             .map_err(|error| {
                 Failure::Incomplete(format!(
                     "it is not known whether the server opened: {error}"
@@ -138,7 +143,8 @@ impl Run<'_> {
         if off(Safety::Gate) {
             return Ok("SET GLOBAL read_only = 0".into());
         }
-        let seconds = self.here.config.promote.open_lifetime.as_secs_f64();
+        let lifetime = self.here.config.promote.opening_expires_after();
+        let seconds = lifetime.as_secs_f64();
         let rows = self
             .local
             .session

@@ -88,6 +88,14 @@ pub fn drained(
     }
 }
 
+/// Whether every transaction that came whole is applied, whatever the receiver does.
+///
+/// By file and offset the beginning of a transaction cannot be told from a whole one, so this is false while a
+/// tail is left.
+pub fn whole_applied(now: &ReplicaStatus, slave_pos: Option<&MariadbPosition>) -> bool {
+    left_over(now, slave_pos).is_none()
+}
+
 fn nothing_left(now: &ReplicaStatus) -> Drain {
     let what = match now.receiver {
         Receiver::Stopped => return Drain::Complete,
