@@ -14,6 +14,7 @@ use crate::decide::rule::{Refusal, Rule};
 use crate::decide::{FencedMark, Memory};
 use crate::epoch::Epoch;
 use crate::ledger::files::{Durability, ReadOutcome};
+use crate::ledger::record::RecordState;
 use crate::lock::{Waited, open_lock, wait_for};
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
@@ -215,19 +216,20 @@ impl Here {
             .into_iter()
             .filter_map(|node| node.facts.as_ref())
             .collect();
-        let highest = facts
-            .iter()
-            .map(|facts| facts.highest_epoch())
-            .max()
-            .unwrap_or_default();
-        let opened = facts
-            .iter()
-            .map(|facts| facts.own_epoch())
-            .max()
-            .unwrap_or_default();
+        let highest = facts.iter().map(|facts| facts.highest_epoch()).max();
+        let opened = facts.iter().map(|facts| facts.own_epoch()).max();
         let written = self.change_lasting(|lasting| {
-            lasting.highest_epoch = lasting.highest_epoch.clone().max(highest);
-            lasting.highest_opened = lasting.highest_opened.clone().max(opened);
+            if withdrawn(&facts, &lasting.highest_opened) {
+                lasting.highest_opened = lasting.followed_epoch.clone();
+            }
+            lasting.highest_epoch = lasting
+                .highest_epoch
+                .clone()
+                .max(highest.unwrap_or_default());
+            lasting.highest_opened = lasting
+                .highest_opened
+                .clone()
+                .max(opened.unwrap_or_default());
         });
         if let Err(error) = written {
             log::warn!("cannot remember the epochs that were seen: {error}");
@@ -513,10 +515,10 @@ impl Here {
             return;
         };
         let withdrew = fencer.facts.as_ref().is_some_and(|facts| {
-            facts.promotions.iter().any(|record| {
-                record.epoch == mark.by
-                    && record.state == crate::ledger::record::RecordState::Withdrawn
-            })
+            facts
+                .promotions
+                .iter()
+                .any(|record| record.epoch == mark.by && record.state == RecordState::Withdrawn)
         });
         let closed =
             matches!(fencer.state, State::Closed | State::Down) && !claims(fencer, &mark.by);
@@ -619,16 +621,18 @@ fn pause(attempts: u32) -> Duration {
     Duration::from_secs(1 << attempts.min(6)).min(Duration::from_secs(60))
 }
 
+/// Whether an epoch that looked like an opening came to nothing after all.
+fn withdrawn(nodes: &[&Facts], epoch: &Epoch) -> bool {
+    let mut records = nodes.iter().flat_map(|facts| &facts.promotions);
+    records.any(|record| record.epoch == *epoch && record.state == RecordState::Withdrawn)
+}
+
 /// Whether a closed fencer is still on its way to open under `epoch`.
 fn claims(fencer: &NodeView, epoch: &Epoch) -> bool {
     fencer.facts.as_ref().is_some_and(|facts| {
         facts.promotions.iter().any(|record| {
             record.epoch == *epoch
-                && matches!(
-                    record.state,
-                    crate::ledger::record::RecordState::Claim
-                        | crate::ledger::record::RecordState::Opening
-                )
+                && matches!(record.state, RecordState::Claim | RecordState::Opening)
         })
     })
 }

@@ -401,7 +401,12 @@ fn remembered_allows(input: &Input<'_>) -> Result<(), Refusal> {
         let mut peers = input.peers.iter();
         peers.any(|peer| peer.name == served.node && peer.is_source_of(channel))
     });
-    if *served <= known || follows {
+    // Who answers for itself needs no memory of others.
+    let answers = [input.me]
+        .into_iter()
+        .chain(input.peers)
+        .any(|node| node.name == served.node && node.answers());
+    if *served <= known || follows || answers {
         return Ok(());
     }
     refuse(

@@ -353,15 +353,20 @@ impl Dialect {
     }
 
     /// Accepts writes if, at the moment when the server runs it, no fence row is above `epoch` of
-    /// `node` and the server's clock is before `expiry`; refuses them otherwise.
+    /// `node` and the server's clock is before `expiry`; refuses them otherwise. The second statement
+    /// gives back which: 0 for open, 1 for closed. `read_only` itself would not tell, because somebody
+    /// else may have closed the server again by then.
     ///
-    /// `SYSDATE`, because `NOW` is the time at which the statement began: a server frozen after that
-    /// would let an opening of any age pass. The server itself checks, because a statement sent to a frozen server takes effect when it
-    /// thaws, long after the sender has gone and another node has opened.
+    /// The server itself checks, because a statement sent to a frozen server takes effect when it
+    /// thaws, long after the sender has gone and another node has opened. `NOW()` would be the time
+    /// at which the statement began, before it waited for a lock on the table; `SYSDATE()` is the
+    /// time at which the row is read.
     pub fn open(&self, epoch: u64, node: &str, expiry: &str) -> String {
         format!(
-            "SET GLOBAL read_only = (SELECT IF((epoch < {epoch} OR (epoch = {epoch} AND node = {node})) \
-             AND SYSDATE(6) < {expiry}, 0, 1) FROM keepalived_mysql.fence WHERE id = 1)",
+            "SET GLOBAL read_only = (SELECT @keepalived_mysql_closed := \
+             IF((epoch < {epoch} OR (epoch = {epoch} AND node = {node})) \
+             AND SYSDATE(6) < {expiry}, 0, 1) FROM keepalived_mysql.fence WHERE id = 1); \
+             SELECT @keepalived_mysql_closed",
             node = quoted(node),
             expiry = quoted(expiry),
         )

@@ -113,7 +113,8 @@ impl Run<'_> {
         let sql = self.opening_statement(epoch)?;
         self.opening = Opening::MayBeOpen;
         reached("open.send");
-        self.local
+        let answers = self
+            .local
             .session
             .run(&sql, Deadline::after(lifetime + ANSWER))
             .map_err(|error| {
@@ -122,6 +123,19 @@ impl Run<'_> {
                 ))
             })?;
         reached("open.sent");
+        let last = answers.last().and_then(|answer| answer.rows.first());
+        if last.and_then(|row| row.at(0)) == Some("1") {
+            self.opening = Opening::NotOpened;
+            return Err(Failure::Changed(
+                "the server refused to open: a higher epoch was claimed, or the opening came too late".into(),
+            ));
+        }
+        self.read_back()?;
+        self.four_conditions(epoch)?;
+        done("")
+    }
+
+    fn read_back(&mut self) -> Result<(), Failure> {
         let read_only = self
             .local
             .session
@@ -129,14 +143,12 @@ impl Run<'_> {
             .map_err(|error| {
                 Failure::Incomplete(format!("the opened server cannot be read back: {error}"))
             })?;
-        if read_only.first().and_then(|row| row.at(0)) == Some("1") {
-            self.opening = Opening::NotOpened;
-            return Err(Failure::Changed(
-                "the server refused to open: a higher epoch was claimed, or the opening came too late".into(),
-            ));
+        if read_only.first().and_then(|row| row.at(0)) == Some("0") {
+            return Ok(());
         }
-        self.four_conditions(epoch)?;
-        done("")
+        Err(Failure::Changed(
+            "the server opened and was closed by somebody else at once".into(),
+        ))
     }
 
     fn opening_statement(&mut self, epoch: &Epoch) -> Result<String, Failure> {
