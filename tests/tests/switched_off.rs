@@ -53,7 +53,7 @@ fn without_claim_two_masters_both_open() -> Result<()> {
 fn without_gate_a_thawed_server_opens() -> Result<()> {
     goes_red(
         "gate",
-        "the thawed server acknowledged",
+        "the thawed server",
         gate::a_server_freezes_while_it_is_opened,
     )
 }

@@ -14,8 +14,9 @@ use super::{
 
 const SENDS: &str = "open.send";
 
-/// Clients that wait at the frozen server; each asks a millisecond later than the one before.
-const CLIENTS: u64 = 30;
+/// Clients that wait at the frozen server; each asks a quarter of a millisecond later than the
+/// one before.
+const CLIENTS: u64 = 60;
 
 /// The opening lies in the socket of a frozen server. It thaws after the other node has taken over.
 pub fn a_server_freezes_while_it_is_opened(options: LabOptions) -> Result<()> {
@@ -34,8 +35,9 @@ pub fn a_server_freezes_while_it_is_opened(options: LabOptions) -> Result<()> {
     let clients = clients.into_iter().map(ask).collect::<Vec<_>>();
     // Their questions must lie in the sockets, as the opening does, before the server reads on.
     thread::sleep(Duration::from_millis(100));
+    let thawed = lab::clock::now_us();
     lab.a().thaw_server()?;
-    stays_closed(&lab, clients)?;
+    stays_closed(&lab, clients, thawed)?;
     promise(rows_of(&writers.ledger(), NodeId::A) == 0, || {
         "the thawed server acknowledged writes after the other node had opened".to_owned()
     })?;
@@ -94,9 +96,10 @@ pub fn the_node_is_paused_while_it_opens(options: LabOptions) -> Result<()> {
     lab.b().wait_serving(PATIENCE)?;
     wait_for_rows_of(&writers, NodeId::B, 5)?;
     let clients = clients.into_iter().map(ask).collect::<Vec<_>>();
+    let thawed = lab::clock::now_us();
     lab.a().thaw_server()?;
     lab.a().thaw_keepalived()?;
-    stays_closed(&lab, clients)?;
+    stays_closed(&lab, clients, thawed)?;
     promise(rows_of(&writers.ledger(), NodeId::A) == 0, || {
         "the thawed server acknowledged writes after the other node had opened".to_owned()
     })?;
@@ -111,14 +114,14 @@ fn waiting_clients(node: &Node) -> Result<Vec<(u64, mysql::Conn)>> {
 
 fn ask((number, mut conn): (u64, mysql::Conn)) -> JoinHandle<bool> {
     let text = format!(
-        "SELECT SLEEP({number} / 1000); \
+        "SELECT SLEEP({number} / 4000); \
          INSERT INTO lab.ledger (id, writer, server_id, epoch, at) VALUES ({}, 0, @@server_id, 0, NOW(6))",
         number + 1
     );
     thread::spawn(move || sql::result_sets(&mut conn, &text).is_ok())
 }
 
-fn stays_closed(lab: &Lab, clients: Vec<JoinHandle<bool>>) -> Result<()> {
+fn stays_closed(lab: &Lab, clients: Vec<JoinHandle<bool>>, thawed: u64) -> Result<()> {
     let written = clients
         .into_iter()
         .filter_map(|client| client.join().ok())
@@ -128,6 +131,9 @@ fn stays_closed(lab: &Lab, clients: Vec<JoinHandle<bool>>) -> Result<()> {
         format!(
             "the thawed server acknowledged {written} writes of waiting clients after the other node had opened"
         )
+    })?;
+    promise(!seen_open_since(lab, NodeId::A, thawed), || {
+        "the thawed server opened after the other node had".to_owned()
     })?;
     wait_until("the thawed server follows", PATIENCE, || {
         lab.a().follows(NodeId::B)
