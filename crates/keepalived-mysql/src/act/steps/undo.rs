@@ -26,6 +26,9 @@ impl Run<'_> {
                     "{failure}; and it cannot be closed again: {error}"
                 ));
             }
+            if self.nothing_was_written() {
+                self.opening = Opening::NotOpened;
+            }
         }
         if self.opening == Opening::NotOpened {
             self.withdraw(receipt);
@@ -34,6 +37,26 @@ impl Run<'_> {
         match failure {
             Failure::Incomplete(why) => Failure::Changed(why),
             other => other,
+        }
+    }
+
+    /// Whether the closed server's history still ends where it began under this epoch: then the epoch
+    /// holds nothing that anybody would miss, and another node need not wait for this one.
+    fn nothing_was_written(&self) -> bool {
+        let begins = self
+            .record
+            .as_ref()
+            .and_then(|record| record.details.as_ref());
+        let target = self.here.target(&self.here.node);
+        let deadline = Deadline::after(SHORT);
+        let ends = Contact::open(&target, deadline).and_then(|mut contact| {
+            let mut facts = contact.facts(deadline)?;
+            facts.binlog_end = contact.binlog_end(deadline)?;
+            Ok(facts.log_bin.then(|| facts.coordinates()))
+        });
+        match (begins, ends) {
+            (Some(details), Ok(Some(ends))) => !self.reopening && details.begins == ends,
+            _ => false,
         }
     }
 
