@@ -9,6 +9,7 @@ use crate::replication::position::BinlogPosition;
 use crate::server::connection::{Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::Dialect;
 use crate::server::status::{StatusRow, parse_replica_status};
+use crate::sys::boottime_now;
 use crate::view::{Facts, Gtids, NodeView, State};
 
 /// How a node's own programs reach its server: over the socket.
@@ -84,7 +85,7 @@ impl Contact {
             .as_ref()
             .and_then(|row| row.at(1))
             .and_then(|v| v.parse().ok());
-        facts.uptime = Duration::from_secs(seconds.unwrap_or(0));
+        facts.started = boottime_now().saturating_sub(Duration::from_secs(seconds.unwrap_or(0)));
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
     }
@@ -122,7 +123,7 @@ impl Contact {
             log_bin: truth(row.get("log_bin")),
             binlog_base: row.get("binlog_base").map(str::to_owned),
             log_updates: truth(row.get("log_updates")),
-            uptime: Duration::ZERO,
+            started: Duration::ZERO,
             now: row.get("now").unwrap_or_default().to_owned(),
             sync_binlog: number("sync_binlog"),
             flush_log: number("flush_log"),

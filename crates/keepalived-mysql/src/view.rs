@@ -81,8 +81,8 @@ pub struct Facts {
     pub binlog_base: Option<String>,
     /// Whether what is applied also goes into the own binary log.
     pub log_updates: bool,
-    /// For how long the server has run, in whole seconds.
-    pub uptime: Duration,
+    /// When the server started, on the clock that counts since boot; known to about a second.
+    pub started: Duration,
     /// The server's clock.
     pub now: String,
     /// `sync_binlog`.

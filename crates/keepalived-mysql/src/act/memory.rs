@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::act::here::Here;
 use crate::decide::health::PeerBrief;
 use crate::decide::rule::{Refusal, Rule};
-use crate::decide::{FencedMark, Memory};
+use crate::decide::{FencedMark, InSync, Memory};
 use crate::epoch::Epoch;
 use crate::ledger::files::{Durability, ReadOutcome};
 use crate::ledger::record::RecordState;
@@ -50,6 +50,14 @@ struct Lasting {
 struct Moment {
     boot_id: String,
     at: Duration,
+}
+
+/// A replica seen with everything applied.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Sight {
+    boot_id: String,
+    at: Duration,
+    server_started: Duration,
 }
 
 /// The epochs that were there when keepalived said MASTER.
@@ -187,7 +195,7 @@ impl Here {
             highest_opened: lasting.highest_opened,
             followed_epoch: lasting.followed_epoch,
             diverged: lasting.diverged,
-            in_sync_age: self.age(SYNC),
+            in_sync: self.in_sync(),
             opened_in_this_boot: self.age(OPENED).is_some(),
             waited: self.age(WAITING).unwrap_or_default(),
             fenced: self.fenced_mark(),
@@ -271,9 +279,25 @@ impl Here {
         }
     }
 
-    /// This replica was just seen with everything applied.
-    pub fn note_in_sync(&self) {
-        self.note_moment(SYNC);
+    /// This replica was just seen with everything applied; its server started at `server_started`.
+    pub fn note_in_sync(&self, server_started: Duration) {
+        let now = boottime_now();
+        self.note(
+            SYNC,
+            &Sight {
+                boot_id: self.boot_id.clone(),
+                at: now,
+                server_started,
+            },
+        );
+    }
+
+    fn in_sync(&self) -> Option<InSync> {
+        let sight: Sight = self.recall(SYNC)?;
+        (sight.boot_id == self.boot_id).then(|| InSync {
+            age: boottime_now().saturating_sub(sight.at),
+            server_started: sight.server_started,
+        })
     }
 
     /// A node that is pointed at a new source is not in sync until it was seen so.

@@ -182,7 +182,7 @@ fn not_a_working_replica(input: &Input<'_>) -> Option<String> {
     // this node is needed most.
     // Once it has caught up after it was pointed there, mere lag keeps it in the election: it is
     // drained before it opens.
-    match input.memory.in_sync_age {
+    match input.memory.in_sync {
         Some(_) => None,
         None => Some(format!("not yet in sync with {}", open.name)),
     }

@@ -27,14 +27,23 @@ pub struct Memory {
     pub followed_epoch: Epoch,
     /// Set while the node holds transactions that the serving node does not have; the reason.
     pub diverged: Option<String>,
-    /// How long ago this node was last seen as a replica that had applied everything, in this boot.
-    pub in_sync_age: Option<Duration>,
+    /// When this node was last seen as a replica that had applied everything, in this boot.
+    pub in_sync: Option<InSync>,
     /// Whether this node opened its server in this boot.
     pub opened_in_this_boot: bool,
     /// For how long this node has waited for its peer, its own data being of unknown age.
     pub waited: Duration,
     /// The fence row was raised by another node while our keepalived said MASTER.
     pub fenced: Option<FencedMark>,
+}
+
+/// A sight of a replica that had applied everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InSync {
+    /// How long ago it was.
+    pub age: Duration,
+    /// When the server started that was seen, on the clock that counts since boot.
+    pub server_started: Duration,
 }
 
 /// A node that was fenced while its live keepalived said MASTER.

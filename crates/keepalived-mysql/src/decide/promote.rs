@@ -14,6 +14,9 @@ use crate::role::Role;
 use crate::switches::{Safety, off};
 use crate::view::{Facts, Gtids, NodeView, State, Tables};
 
+/// Two looks at the whole seconds of a server's uptime differ by less than this.
+const UPTIME_ROUNDING: Duration = Duration::from_millis(1200);
+
 /// What keepalived and the host say about this node right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -475,11 +478,13 @@ fn unseen_allow(input: &Input<'_>) -> Result<(), Refusal> {
 }
 
 fn known_fresh(input: &Input<'_>) -> bool {
-    // A server that started later than it was seen in sync may have thrown its relay logs away, as
-    // MariaDB with GTID does when the threads start.
-    let uptime = input.me.facts.as_ref().map(|facts| facts.uptime);
-    let fresh = input.policy.max_staleness.min(uptime.unwrap_or_default());
-    let seen_in_sync = input.memory.in_sync_age.is_some_and(|age| age <= fresh);
+    let started = input.me.facts.as_ref().map(|facts| facts.started);
+    // A server that restarted since may have thrown its relay logs away, as MariaDB with GTID does
+    // when the threads start.
+    let seen_in_sync = input.memory.in_sync.is_some_and(|seen| {
+        seen.age <= input.policy.max_staleness
+            && started.is_some_and(|started| started <= seen.server_started + UPTIME_ROUNDING)
+    });
     let ours = input
         .me
         .facts

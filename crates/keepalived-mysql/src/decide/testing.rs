@@ -1,7 +1,9 @@
 //! Nodes as tests want them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use crate::decide::InSync;
 use crate::epoch::Epoch;
 use crate::ledger::record::{
     AppliedOf, Coordinates, FenceRow, Method, PromotionRecord, RecordDetails, RecordState,
@@ -11,9 +13,20 @@ use crate::replication::replica::{Positioning, Receiver, ReplicaStatus};
 use crate::server::dialect::{Dialect, Product};
 use crate::view::{Facts, Gtids, NodeView, State, Tables};
 
+/// When the servers of the tests started.
+pub(crate) const STARTED: Duration = Duration::from_secs(1000);
+
 /// Address of the node with a number.
 pub(crate) fn address(number: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, number])
+}
+
+/// A sight of "in sync" some seconds ago, of the server that still runs.
+pub(crate) fn seen(seconds_ago: u64) -> InSync {
+    InSync {
+        age: Duration::from_secs(seconds_ago),
+        server_started: STARTED,
+    }
 }
 
 /// A closed MariaDB node `node-a` (1), `node-b` (2), ... without history.
@@ -42,7 +55,7 @@ fn facts(number: u8) -> Facts {
         log_bin: true,
         binlog_base: None,
         log_updates: true,
-        uptime: std::time::Duration::from_secs(3600),
+        started: STARTED,
         now: "2026-11-20 12:00:00.000000".into(),
         sync_binlog: 1,
         flush_log: 1,

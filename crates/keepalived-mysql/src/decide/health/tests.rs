@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use super::*;
 use crate::decide::FencedMark;
 use crate::decide::rule::Rule;
-use crate::decide::testing::node;
+use crate::decide::testing::{node, seen};
 
 fn judged(me: &NodeView, peers: &[NodeView], memory: &Memory) -> Verdict {
     let briefs: Vec<_> = peers.iter().map(PeerBrief::of).collect();
@@ -19,7 +17,7 @@ fn judged(me: &NodeView, peers: &[NodeView], memory: &Memory) -> Verdict {
 
 fn in_sync() -> Memory {
     Memory {
-        in_sync_age: Some(Duration::from_secs(1)),
+        in_sync: Some(seen(1)),
         ..Memory::default()
     }
 }

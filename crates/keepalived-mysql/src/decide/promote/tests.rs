@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::FencedMark;
-use crate::decide::testing::node;
+use crate::decide::testing::{node, seen};
 use crate::ledger::record::RecordState;
 use crate::replication::replica::ReplicationError;
 
@@ -29,7 +29,7 @@ fn safe() -> Policy {
 
 fn in_sync() -> Memory {
     Memory {
-        in_sync_age: Some(Duration::from_secs(1)),
+        in_sync: Some(seen(1)),
         ..Memory::default()
     }
 }
@@ -261,7 +261,7 @@ fn data_of_unknown_age_wait_for_their_peer() {
         };
         assert!(matches!(usual(&nodes, &waited), Decision::Go(_)));
         let stale = Memory {
-            in_sync_age: Some(Duration::from_secs(61)),
+            in_sync: Some(seen(61)),
             ..Memory::default()
         };
         assert_eq!(refused_by(usual(&nodes, &stale)), Rule::BootRule);
@@ -348,15 +348,18 @@ fn a_channel_from_nowhere_is_named() {
 
 #[test]
 fn a_standby_whose_server_restarted_was_not_seen_in_sync() {
-    let mut b = node(2).follows(&node(1));
-    b.facts.as_mut().expect("facts").uptime = Duration::from_secs(3);
-    let nodes = [b, node(1).gone(State::Down)];
-    let seen = |seconds| Memory {
-        in_sync_age: Some(Duration::from_secs(seconds)),
-        ..Memory::default()
+    let restarted_after = |milliseconds| {
+        let mut b = node(2).follows(&node(1));
+        let facts = b.facts.as_mut().expect("facts");
+        facts.started += Duration::from_millis(milliseconds);
+        [b, node(1).gone(State::Down)]
     };
-    assert!(matches!(usual(&nodes, &seen(2)), Decision::Go(_)));
-    assert_eq!(refused_by(usual(&nodes, &seen(10))), Rule::BootRule);
+    let same = usual(&restarted_after(900), &in_sync());
+    assert!(matches!(same, Decision::Go(_)), "rounding: {same:?}");
+    assert_eq!(
+        refused_by(usual(&restarted_after(3000), &in_sync())),
+        Rule::BootRule
+    );
 }
 
 #[test]
