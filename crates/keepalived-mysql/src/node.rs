@@ -9,8 +9,8 @@ use crate::replication::position::BinlogPosition;
 use crate::server::connection::{Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::Dialect;
 use crate::server::status::{StatusRow, parse_replica_status};
-use crate::sys::boottime_now;
-use crate::view::{Facts, Gtids, NodeView, State};
+use crate::sys::{Birth, boottime_now, process_state};
+use crate::view::{Facts, Gtids, NodeView, Started, State};
 
 /// How a node's own programs reach its server: over the socket.
 pub fn local_target(config: &Config, node: &Node) -> Target {
@@ -43,6 +43,8 @@ pub struct Contact {
     pub session: Session,
     /// What the server understands.
     pub dialect: Dialect,
+    /// Whether it is this node's own server.
+    local: bool,
 }
 
 impl Contact {
@@ -59,7 +61,11 @@ impl Contact {
                 endpoint: target.endpoint.to_string(),
                 detail: format!("a version that is not three numbers: {version:?}"),
             })?;
-        Ok(Self { session, dialect })
+        Ok(Self {
+            session,
+            dialect,
+            local: matches!(target.endpoint, Endpoint::Socket(_)),
+        })
     }
 
     /// Reads everything that `decide` wants to know of this server.
@@ -81,13 +87,33 @@ impl Contact {
         }
         let mut facts = self.plain_facts(&row, channels)?;
         let uptime = answers.next().and_then(|mut answer| answer.rows.pop());
-        let seconds = uptime
-            .as_ref()
-            .and_then(|row| row.at(1))
-            .and_then(|v| v.parse().ok());
-        facts.started = boottime_now().saturating_sub(Duration::from_secs(seconds.unwrap_or(0)));
+        facts.started = self
+            .process_start(row.get("pid_file"))
+            .unwrap_or_else(|| start_by_uptime(uptime.as_ref()));
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
+    }
+
+    /// When this node's own server process started, by its pid file.
+    fn process_start(&self, pid_file: Option<&str>) -> Option<Started> {
+        if !self.local {
+            return None;
+        }
+        let pid = std::fs::read_to_string(pid_file?)
+            .ok()?
+            .trim()
+            .parse()
+            .ok()?;
+        let (name, _) = process_state(pid).ok()??;
+        // A stale file may name a process that has nothing to do with us.
+        if !(name.contains("mariadb") || name.contains("mysql")) {
+            return None;
+        }
+        let ticks = Birth::of(pid).ok()?.start_ticks;
+        Some(Started {
+            at: Duration::from_millis(ticks.saturating_mul(10)),
+            within: Duration::from_millis(10),
+        })
     }
 
     /// Where the server's own binary log ends; none if it writes none.
@@ -123,7 +149,7 @@ impl Contact {
             log_bin: truth(row.get("log_bin")),
             binlog_base: row.get("binlog_base").map(str::to_owned),
             log_updates: truth(row.get("log_updates")),
-            started: Duration::ZERO,
+            started: Started::default(),
             now: row.get("now").unwrap_or_default().to_owned(),
             sync_binlog: number("sync_binlog"),
             flush_log: number("flush_log"),
@@ -135,6 +161,16 @@ impl Contact {
             promotions: Vec::new(),
             foreign_promotions: 0,
         })
+    }
+}
+
+fn start_by_uptime(row: Option<&Row>) -> Started {
+    let seconds = row
+        .and_then(|row| row.at(1))
+        .and_then(|value| value.parse().ok());
+    Started {
+        at: boottime_now().saturating_sub(Duration::from_secs(seconds.unwrap_or(0))),
+        within: Duration::from_millis(1200),
     }
 }
 

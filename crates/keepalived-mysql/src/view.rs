@@ -62,6 +62,16 @@ pub enum Tables {
     Missing(String),
 }
 
+/// When a server started, on the clock that counts since boot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Started {
+    /// The time.
+    pub at: Duration,
+    /// Two looks at the same start differ by no more than this: its process tells it to a clock tick,
+    /// its uptime to a second.
+    pub within: Duration,
+}
+
 /// What an answering server said of itself.
 #[derive(Debug, Clone, Serialize)]
 pub struct Facts {
@@ -81,8 +91,8 @@ pub struct Facts {
     pub binlog_base: Option<String>,
     /// Whether what is applied also goes into the own binary log.
     pub log_updates: bool,
-    /// When the server started, on the clock that counts since boot; known to about a second.
-    pub started: Duration,
+    /// When the server started.
+    pub started: Started,
     /// The server's clock.
     pub now: String,
     /// `sync_binlog`.

@@ -121,7 +121,7 @@ fn note_sync(here: &Here, me: &NodeView) {
             && (level || channel.seconds_behind == Some(0))
     });
     if in_sync {
-        here.note_in_sync(facts.started);
+        here.note_in_sync(facts.started.at);
     }
 }
 

@@ -14,9 +14,6 @@ use crate::role::Role;
 use crate::switches::{Safety, off};
 use crate::view::{Facts, Gtids, NodeView, State, Tables};
 
-/// Two looks at the whole seconds of a server's uptime differ by less than this.
-const UPTIME_ROUNDING: Duration = Duration::from_millis(1200);
-
 /// What keepalived and the host say about this node right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -483,7 +480,7 @@ fn known_fresh(input: &Input<'_>) -> bool {
     // when the threads start.
     let seen_in_sync = input.memory.in_sync.is_some_and(|seen| {
         seen.age <= input.policy.max_staleness
-            && started.is_some_and(|started| started <= seen.server_started + UPTIME_ROUNDING)
+            && started.is_some_and(|started| started.at <= seen.server_started + started.within)
     });
     let ours = input
         .me

@@ -11,7 +11,7 @@ use crate::ledger::record::{
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::{Positioning, Receiver, ReplicaStatus};
 use crate::server::dialect::{Dialect, Product};
-use crate::view::{Facts, Gtids, NodeView, State, Tables};
+use crate::view::{Facts, Gtids, NodeView, Started, State, Tables};
 
 /// When the servers of the tests started.
 pub(crate) const STARTED: Duration = Duration::from_secs(1000);
@@ -55,7 +55,10 @@ fn facts(number: u8) -> Facts {
         log_bin: true,
         binlog_base: None,
         log_updates: true,
-        started: STARTED,
+        started: Started {
+            at: STARTED,
+            within: Duration::from_millis(1200),
+        },
         now: "2026-11-20 12:00:00.000000".into(),
         sync_binlog: 1,
         flush_log: 1,

@@ -180,7 +180,7 @@ impl Dialect {
         };
         format!(
             "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@log_bin AS log_bin, \
-             @@log_bin_basename AS binlog_base, NOW(6) AS now, @@global.sync_binlog AS sync_binlog, \
+             @@log_bin_basename AS binlog_base, @@pid_file AS pid_file, NOW(6) AS now, @@global.sync_binlog AS sync_binlog, \
              @@global.innodb_flush_log_at_trx_commit AS flush_log, {own}"
         )
     }

@@ -351,7 +351,7 @@ fn a_standby_whose_server_restarted_was_not_seen_in_sync() {
     let restarted_after = |milliseconds| {
         let mut b = node(2).follows(&node(1));
         let facts = b.facts.as_mut().expect("facts");
-        facts.started += Duration::from_millis(milliseconds);
+        facts.started.at += Duration::from_millis(milliseconds);
         [b, node(1).gone(State::Down)]
     };
     let same = usual(&restarted_after(900), &in_sync());
