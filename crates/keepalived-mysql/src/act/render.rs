@@ -9,7 +9,8 @@ use crate::act::rejoin::repoint_sql;
 use crate::decide::plan::{Plan, Step};
 use crate::ledger::record::{PromotionRecord, RecordState};
 use crate::ledger::tables;
-use crate::server::dialect::{Dialect, masked};
+use crate::server::dialect::Dialect;
+use crate::server::masked::masked;
 
 /// A step as `--dry-run` shows it.
 #[derive(Debug, Serialize)]

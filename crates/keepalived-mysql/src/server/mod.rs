@@ -3,4 +3,5 @@
 pub mod access;
 pub mod connection;
 pub mod dialect;
+pub mod masked;
 pub mod status;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::FencedMark;
+use crate::decide::plan::Step;
 use crate::decide::testing::{node, seen};
 use crate::ledger::record::RecordState;
 use crate::replication::replica::ReplicationError;

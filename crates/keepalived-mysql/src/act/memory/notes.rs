@@ -1,0 +1,151 @@
+//! Small notes of one run for the next: peers as last seen, the last verdict, failed rejoins.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::act::here::Here;
+use crate::act::memory::pause;
+use crate::decide::health::PeerBrief;
+use crate::role::{Intent, Role};
+use crate::sys::{Birth, boottime_now};
+use crate::view::NodeView;
+
+const PEERS: &str = "peers.json";
+const CONTRADICTION: &str = "contradiction.json";
+const BINLOG_BASE: &str = "binlog-base.json";
+const HELD: &str = "held.json";
+const VERDICT: &str = "verdict.json";
+const REJOIN: &str = "rejoin.json";
+
+/// A rejoin that failed, and when to try again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Backoff {
+    boot_id: String,
+    attempts: u32,
+    next_at: Duration,
+}
+
+/// Recent looks at the peers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Briefs {
+    boot_id: String,
+    at: Duration,
+    peers: Vec<PeerBrief>,
+}
+
+/// A contradiction between the recorded role and what the host shows, seen by one check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Contradiction {
+    role: Role,
+    against: Option<Intent>,
+    check: Birth,
+}
+
+impl Here {
+    /// Keeps a recent look at the peers for the checks that follow.
+    pub fn note_peers(&self, peers: &[NodeView]) {
+        self.note(
+            PEERS,
+            &Briefs {
+                boot_id: self.boot_id.clone(),
+                at: boottime_now(),
+                peers: peers.iter().map(PeerBrief::of).collect(),
+            },
+        );
+    }
+
+    /// Looks at the peers that are no older than `longest`; none otherwise.
+    pub fn recent_peers(&self, longest: Duration) -> Vec<PeerBrief> {
+        self.recall(PEERS)
+            .filter(|briefs: &Briefs| {
+                briefs.boot_id == self.boot_id
+                    && boottime_now().saturating_sub(briefs.at) <= longest
+            })
+            .map(|briefs| briefs.peers)
+            .unwrap_or_default()
+    }
+
+    /// Keeps where the server's binary log lies, for the day when the server is dead.
+    pub fn note_binlog_base(&self, base: Option<&str>) {
+        if let Some(base) = base
+            && self.binlog_base().as_deref() != Some(base)
+        {
+            self.note(BINLOG_BASE, &base);
+        }
+    }
+
+    /// Where the server's binary log lies.
+    pub fn binlog_base(&self) -> Option<String> {
+        self.recall(BINLOG_BASE)
+    }
+
+    /// Keeps a verdict. True if the last one was the same.
+    pub fn said_before<T: Serialize + DeserializeOwned + PartialEq>(&self, verdict: &T) -> bool {
+        let before: Option<T> = self.recall(VERDICT);
+        let same = before.as_ref() == Some(verdict);
+        if !same {
+            self.note(VERDICT, verdict);
+        }
+        same
+    }
+
+    /// Whether a rejoin is worth another try: 1 s after the first failure, up to a minute later on.
+    pub fn rejoin_due(&self) -> bool {
+        self.recall(REJOIN).is_none_or(|backoff: Backoff| {
+            backoff.boot_id != self.boot_id || boottime_now() >= backoff.next_at
+        })
+    }
+
+    /// A rejoin failed or was held.
+    pub fn note_rejoin_failed(&self) {
+        let before: Option<Backoff> = self.recall(REJOIN);
+        let attempts = before.map_or(0, |before| before.attempts.saturating_add(1));
+        self.note(
+            REJOIN,
+            &Backoff {
+                boot_id: self.boot_id.clone(),
+                attempts,
+                next_at: boottime_now() + pause(attempts),
+            },
+        );
+    }
+
+    /// A rejoin succeeded.
+    pub fn forget_rejoin_failed(&self) {
+        self.forget(REJOIN);
+    }
+
+    /// Keeps why this node follows nobody. True if it was for the same reason before.
+    pub fn hold_is_known(&self, why: &str) -> bool {
+        let before: Option<String> = self.recall(HELD);
+        let known = before.as_deref() == Some(why);
+        if !known {
+            self.note(HELD, &why);
+        }
+        known
+    }
+
+    /// Counts a contradiction. True if an earlier check saw the same one.
+    pub fn contradicted_twice(&self, role: Role, check: &Birth) -> bool {
+        let now = Contradiction {
+            role,
+            against: self.basis.clone(),
+            check: check.clone(),
+        };
+        let before: Option<Contradiction> = self.recall(CONTRADICTION);
+        let twice = before.as_ref().is_some_and(|before| {
+            before.role == now.role && before.against == now.against && before.check != now.check
+        });
+        if !twice && before.as_ref() != Some(&now) {
+            self.note(CONTRADICTION, &now);
+        }
+        twice
+    }
+
+    /// Host and keepalived agree with the recorded role.
+    pub fn forget_contradiction(&self) {
+        self.forget(CONTRADICTION);
+    }
+}
