@@ -16,3 +16,4 @@ pub mod render;
 pub mod repair;
 pub mod servers;
 pub mod steps;
+pub mod stop;

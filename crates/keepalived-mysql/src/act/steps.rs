@@ -11,6 +11,7 @@ use crate::act::here::Here;
 use crate::act::receipt::Receipt;
 use crate::act::relay;
 use crate::act::servers::{self, SHORT};
+use crate::act::stop;
 use crate::config::{Positioning as Wish, UnreachablePeer};
 use crate::deadline::Deadline;
 use crate::decide::plan::{Plan, Planned, Step};
@@ -349,13 +350,12 @@ impl<'a> Run<'a> {
 
     fn stop_replication(&mut self, channel: &str) -> Note {
         self.replication_stopped = Some(channel.to_owned());
-        let sql = self.local.dialect.stop_replication(channel);
-        let patience = Deadline::after(self.here.config.close.timeout);
-        self.local
-            .session
-            .run(&sql, patience)
-            .map_err(|error| Failure::server("stopping replication", &error))?;
-        done("")
+        done(stop::stop_replication(
+            self.here,
+            &mut self.local,
+            channel,
+            self.proved,
+        )?)
     }
 }
 

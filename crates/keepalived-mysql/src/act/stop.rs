@@ -1,0 +1,89 @@
+//! Stopping replication when its applier does not let go.
+//!
+//! STOP waits for the transaction that is being applied, and that may wait for a session's lock for
+//! ever. Whoever holds the lock goes first; the applier itself only where its work is given up anyway.
+
+use std::time::Duration;
+
+use crate::act::failure::Failure;
+use crate::act::here::Here;
+use crate::act::servers::{SHORT, disconnect_applications};
+use crate::deadline::{Deadline, Pauses};
+use crate::node::Contact;
+use crate::server::access::kill;
+use crate::server::connection::ServerError;
+
+/// Stops both threads of a channel. `proved` says that everything received is applied, so that there is
+/// nothing that the applier could be interrupted in.
+pub fn stop_replication(
+    here: &Here,
+    contact: &mut Contact,
+    channel: &str,
+    proved: bool,
+) -> Result<String, Failure> {
+    let failed = |error: ServerError| Failure::server("stopping replication", &error);
+    let sql = contact.dialect.stop_replication(channel);
+    let grace = here.config.promote.blocker_grace;
+    contact.session.send(&sql).map_err(failed)?;
+    if let Some(answer) = answered(contact, grace) {
+        return answer.map(|()| String::new()).map_err(failed);
+    }
+    let disconnected = disconnect_applications(here, &here.node).map_err(failed)?;
+    let note = match disconnected.as_slice() {
+        [] => "nobody in the way may be disconnected".to_owned(),
+        named => format!("disconnected {}", named.join(", ")),
+    };
+    if let Some(answer) = answered(contact, grace) {
+        return answer.map(|()| note).map_err(failed);
+    }
+    if proved {
+        return Err(Failure::Failed(
+            "replication does not stop, although it has nothing left to apply".into(),
+        ));
+    }
+    let killed = kill_appliers(here).map_err(failed)?;
+    match answered(contact, here.config.close.timeout) {
+        Some(answer) => answer
+            .map(|()| {
+                format!("{note}; ended {killed} applier threads in the middle of a transaction")
+            })
+            .map_err(failed),
+        None => Err(Failure::Failed(
+            "replication does not stop, not even when its applier is ended".into(),
+        )),
+    }
+}
+
+fn answered(contact: &mut Contact, patience: Duration) -> Option<Result<(), ServerError>> {
+    let deadline = Deadline::after(patience);
+    let mut pauses = Pauses::up_to(Duration::from_millis(20));
+    loop {
+        if let Some(answer) = contact.session.poll() {
+            return Some(answer.map(drop));
+        }
+        if !pauses.wait(deadline) {
+            return None;
+        }
+    }
+}
+
+/// Ends the threads that apply. MariaDB names them in the Command column; on MySQL the states of its
+/// appliers tell them from the receiver.
+fn kill_appliers(here: &Here) -> Result<usize, ServerError> {
+    let deadline = Deadline::after(SHORT);
+    let mut helper = Contact::open(&here.target(&here.node), deadline)?;
+    let rows = helper.session.rows(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'system user' \
+         AND COMMAND <> 'Slave_IO' AND STATE NOT LIKE 'Waiting for source%' AND STATE NOT LIKE 'Waiting for master%'",
+        deadline,
+    )?;
+    let mut killed = 0;
+    for id in rows.iter().filter_map(|row| row.at(0)?.parse().ok()) {
+        match kill(&mut helper, id, deadline) {
+            Ok(()) => killed += 1,
+            Err(ServerError::Answered { code: 1094, .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(killed)
+}
