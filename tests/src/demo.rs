@@ -149,7 +149,7 @@ fn steps(node: &Node) {
             })
             .collect();
         if !told.is_empty() {
-            println!("        {}", told.join(", "));
+            println!("        steps, ms: {}", told.join(", "));
         }
     }
 }
