@@ -1,7 +1,7 @@
 //! An old master that returns with transactions which nobody received.
 
 use anyhow::Result;
-use lab::{Lab, LabOptions, NodeId, Via, Writers};
+use lab::{Lab, LabOptions, NodeId, Via, Writers, wait_until};
 
 use super::{
     PATIENCE, judge, marked_diverged, nft, promise, serving_pair, settle, wait_for_rows_of,
@@ -45,7 +45,11 @@ fn never_a_replica_that_differs(lab: &Lab) -> Result<()> {
         "node-a has rows of its own and runs as a replica all the same".to_owned()
     })?;
     promise(lab.a().read_only()?, || "node-a is open".to_owned())?;
-    promise(marked_diverged(lab.a()).is_some(), || {
+    // Where the source is the one that refuses, its answer comes a moment after the threads started.
+    let marked = wait_until("node-a is marked", PATIENCE, || {
+        Ok(marked_diverged(lab.a()).is_some())
+    });
+    promise(marked.is_ok(), || {
         "node-a has rows of its own and is not marked diverged".to_owned()
     })?;
     let check = lab.a().run_suite("check_mysql", &[])?;

@@ -1,6 +1,6 @@
 //! Following the node that serves: finds it, vets this node against it, repoints and verifies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::act::drain;
 use crate::act::failure::Failure;
@@ -11,7 +11,7 @@ use crate::act::servers::SHORT;
 use crate::cli::Exit;
 use crate::deadline::{Deadline, Pauses};
 use crate::decide::plan::{Plan, Step};
-use crate::decide::rejoin::{self, Decision, Input, question};
+use crate::decide::rejoin::{self, Decision, Input, names_own_transactions, question};
 use crate::epoch::Epoch;
 use crate::ledger::files::Durability;
 use crate::ledger::record::Method;
@@ -29,6 +29,9 @@ const MOST_EVENTS: u32 = 20_000;
 
 /// How long both threads may take to run.
 const VERIFY: Duration = Duration::from_secs(10);
+
+/// A receiver shows "Yes" for a moment before the source refuses it, so it must go on running.
+const STEADY: Duration = Duration::from_millis(250);
 
 /// What came of a rejoin.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +73,16 @@ pub fn rejoin(here: &Here) -> Result<Rejoined, Failure> {
     match decision(here, &mut contact, &me, &peers)? {
         Decision::NoSource => Ok(Rejoined::NoSource),
         Decision::Following { epoch } => {
+            if let (Some(_), Some(channel)) = (here.memory().diverged, me.channel_from(&peers)) {
+                // A mark is not taken away because of one look at threads that have just started.
+                verify(
+                    here,
+                    &mut contact,
+                    &channel.channel,
+                    &epoch,
+                    &channel.source_host,
+                )?;
+            }
             here.remember_following(&epoch);
             Ok(Rejoined::Following)
         }
@@ -300,11 +313,14 @@ fn verify(
 ) -> Result<String, Failure> {
     let deadline = Deadline::after(VERIFY);
     let mut pauses = Pauses::up_to(Duration::from_millis(50));
+    let mut running_since = None;
     loop {
         let seen = drain::look(contact, channel, Deadline::after(SHORT))
             .map_err(|error| Failure::server("looking at replication", &error))?;
         let status = &seen.status;
-        if status.is_running() {
+        if !status.is_running() {
+            running_since = None;
+        } else if running_since.get_or_insert_with(Instant::now).elapsed() >= STEADY {
             here.remember_following(epoch);
             return Ok(format!(
                 "both threads run; {} s behind",
@@ -336,13 +352,4 @@ fn verify(
             )));
         }
     }
-}
-
-/// Whether the source's refusal means that this node holds transactions of its own.
-///
-/// Error 1236 (13114 on MySQL 9.7) also stands for purged binary logs; only the text tells them
-/// apart (test fixtures `*_replica_ahead_of_master` and `gtid_*_io_error_1236_purged`).
-fn names_own_transactions(message: &str) -> bool {
-    message.contains("which is not in the master's binlog")
-        || message.contains("has more GTIDs than")
 }

@@ -166,13 +166,20 @@ fn same_source(
         return Decision::Following { epoch };
     }
     if let Some(error) = channel.applier_error.as_ref().or(fatal(channel)) {
+        let why = format!(
+            "replication from {} stopped with error {}: {}",
+            source.name, error.code, error.message
+        );
+        let relation = if names_own_transactions(&error.message) {
+            Relation::Diverged {
+                lost: format!("what it refuses: {}", error.message),
+                lost_count: None,
+            }
+        } else {
+            Relation::Unknown { why }
+        };
         return Decision::Hold {
-            relation: Relation::Unknown {
-                why: format!(
-                    "replication from {} stopped with error {}: {}",
-                    source.name, error.code, error.message
-                ),
-            },
+            relation,
             source: source.name.clone(),
         };
     }
@@ -208,6 +215,15 @@ fn fatal(channel: &ReplicaStatus) -> Option<&crate::replication::replica::Replic
     channel.receiver_error.as_ref().filter(|error| {
         channel.receiver == Receiver::Stopped && matches!(error.code, 1236 | 13114 | 1593)
     })
+}
+
+/// Whether the source's refusal means that this node holds transactions of its own.
+///
+/// Error 1236 (13114 on MySQL 9.7) also stands for purged binary logs; only the text tells them
+/// apart (test fixtures `*_replica_ahead_of_master` and `gtid_*_io_error_1236_purged`).
+pub fn names_own_transactions(message: &str) -> bool {
+    message.contains("which is not in the master's binlog")
+        || message.contains("has more GTIDs than")
 }
 
 fn vet(

@@ -219,3 +219,28 @@ fn a_replica_whose_source_merely_vanished_is_left_to_reconnect() {
         .with_channel(|channel| channel.receiver = Receiver::Connecting);
     assert!(matches!(by_gtid(&b, &a), Decision::Following { .. }));
 }
+
+/// The source's refusal may come after a rejoin was taken for done.
+#[test]
+fn a_replica_that_its_source_refuses_for_transactions_of_its_own_has_diverged() {
+    let a = node(1).opened(1).open();
+    let refused = node(2).follows(&a).with_channel(|channel| {
+        channel.receiver = Receiver::Stopped;
+        channel.receiver_error = Some(ReplicationError {
+            code: 1236,
+            message: "requested to start from GTID 0-2-7, which is not in the master's binlog"
+                .into(),
+        });
+    });
+    let decision = by_gtid(&refused, &a);
+    assert!(
+        matches!(
+            decision,
+            Decision::Hold {
+                relation: Relation::Diverged { .. },
+                ..
+            }
+        ),
+        "{decision:?}"
+    );
+}
