@@ -304,7 +304,25 @@ fn a_commit_that_waits_for_a_replica_does_not_hold_up_the_closing() -> Result<()
     ensure!(took < 2 * AT_ONCE, "it took {took:?}");
     let commit = commit.join().ok().context("the client panicked")?;
     ensure!(commit.is_err(), "the client was told that it is committed");
-    let enabled = a.query_local("SELECT @@global.rpl_semi_sync_master_enabled")?;
+    waits_for_replicas(a)
+}
+
+fn waits_for_replicas(node: &Node) -> Result<()> {
+    let enabled = node.query_local("SELECT @@global.rpl_semi_sync_master_enabled")?;
     ensure!(enabled[0].at(0) == "1", "semi-sync stays switched off");
     Ok(())
+}
+
+/// Long before it gives up it lets go whoever waits for a replica.
+#[test]
+fn a_closing_that_gives_up_leaves_semi_sync_switched_on() -> Result<()> {
+    let Some((scenario, holder)) = behind_an_exempt_session()? else {
+        return Ok(());
+    };
+    let a = scenario.a();
+    a.query_local("SET GLOBAL rpl_semi_sync_master_enabled=1")?;
+    let (code, said) = scenario.by_hand(NodeId::A, "notify_fault", &["--record-intent"])?;
+    ensure!(code == 4, "{code}: {said}");
+    closes_when_let(&scenario, holder)?;
+    waits_for_replicas(a)
 }
