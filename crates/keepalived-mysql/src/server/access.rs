@@ -107,8 +107,23 @@ fn wait_for(setter: &mut Contact, deadline: Deadline) -> Finished {
 }
 
 fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String>, ServerError> {
-    let begun = Instant::now();
     let mut helper = Contact::open(ladder.target, ladder.deadline)?;
+    let mut released = Vec::new();
+    let result = disconnect_until_set(ladder, setter, &mut helper, &mut released);
+    // However it ended: a server that opens again must not acknowledge what only it has.
+    for variable in released {
+        set(&mut helper, variable, 1, Deadline::after(RESTORE));
+    }
+    result
+}
+
+fn disconnect_until_set(
+    ladder: &Ladder<'_>,
+    setter: &mut Contact,
+    helper: &mut Contact,
+    released: &mut Vec<&'static str>,
+) -> Result<Vec<String>, ServerError> {
+    let begun = Instant::now();
     let spared = Spared::new(
         ladder,
         [
@@ -118,33 +133,29 @@ fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String
     );
     let mut named = BTreeSet::new();
     let mut rounds = 0_u32;
-    let mut released = Vec::new();
     loop {
         if ladder.disconnect == Disconnect::All {
-            named.extend(disconnect(&mut helper, &spared, ladder.deadline)?);
+            named.extend(disconnect(helper, &spared, ladder.deadline)?);
         }
         rounds += 1;
         if rounds == 3 && ladder.disconnect == Disconnect::All {
-            released = release_semi_sync(&mut helper, ladder.deadline);
+            *released = release_semi_sync(helper, ladder.deadline);
         }
         if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {
-            for variable in released {
-                set(&mut helper, variable, 1, Deadline::after(RESTORE));
-            }
             answer?;
             return Ok(named.into_iter().collect());
         }
         if ladder.deadline.expired() {
             let patience = Deadline::after(Duration::from_millis(200));
             // Best effort: a setter that stays queued can only close the server later.
-            let _ = kill(&mut helper, setter.session.connection_id(), patience);
+            let _ = kill(helper, setter.session.connection_id(), patience);
             return Err(ServerError::Silent {
                 endpoint: ladder.target.endpoint.to_string(),
                 waited: begun.elapsed(),
                 doing: format!(
                     "closing; {}{}",
                     so_far(&named),
-                    in_the_way(&mut helper, &spared, patience)
+                    in_the_way(helper, &spared, patience)
                 ),
             });
         }
