@@ -155,10 +155,18 @@ fn helper_args(started: &Started) -> Vec<String> {
 }
 
 fn spawn_helper(started: &Started, more: &[&str]) {
+    spawn_self(&words_for_helper(started, more));
+}
+
+fn words_for_helper(started: &Started, more: &[&str]) -> Vec<String> {
     let mut args = helper_args(started);
     args.extend(more.iter().map(|word| (*word).to_owned()));
+    args
+}
+
+fn spawn_self(args: &[String]) {
     let spawned =
-        std::env::current_exe().and_then(|program| sys::spawn_detached(&program, &args, None));
+        std::env::current_exe().and_then(|program| sys::spawn_detached(&program, args, None));
     if let Err(error) = spawned {
         log::error!("cannot start a helper: {error}");
     }

@@ -20,7 +20,9 @@ use crate::decide::rejoin::Decision as RejoinDecision;
 use crate::decide::rule::{Refusal, Rule};
 use crate::lock::{LockGuard, TransitionLock};
 use crate::message::Message;
-use crate::programs::{Started, Unusable, parse, print, print_json, spawn_helper, start};
+use crate::programs::{
+    Started, Unusable, parse, print, print_json, spawn_helper, spawn_self, start, words_for_helper,
+};
 use crate::role::{Intent, Recorded, Role};
 use crate::server::dialect::Dialect;
 use crate::switches::{Safety, off};
@@ -258,11 +260,14 @@ fn keep_closing_words(program: &str) -> &'static [&'static str] {
     }
 }
 
-/// keepalived ends its hooks one second after it began to stop.
+/// keepalived ends its hooks one second after it began to stop, and no check comes after it: whatever
+/// takes too long, a closer stays behind.
 fn arm_stop(started: &Started) {
     let budget = started.here.config.close.stop_budget + Duration::from_millis(100);
+    let closer = words_for_helper(started, keep_closing_words(started.here.program));
     let armed = sys::arm_deadline(budget, move || {
-        log::error!("not closed within {budget:?}");
+        log::error!("not closed within {budget:?}; closing goes on in the background");
+        spawn_self(&closer);
         i32::from(Exit::Incomplete.code())
     });
     if let Err(error) = armed {

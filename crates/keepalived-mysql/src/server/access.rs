@@ -6,7 +6,7 @@
 //! first one returns.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::Disconnect;
 use crate::deadline::{Deadline, Pauses};
@@ -108,49 +108,84 @@ fn wait_for(setter: &mut Contact, deadline: Deadline) -> Finished {
 
 fn clear_the_way(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Vec<String>, ServerError> {
     let mut helper = Contact::open(ladder.target, ladder.deadline)?;
+    let mut released = Vec::new();
+    let result = disconnect_until_set(ladder, setter, &mut helper, &mut released);
+    // However it ended: a server that opens again must not acknowledge what only it has.
+    for variable in released {
+        set(&mut helper, variable, 1, Deadline::after(RESTORE));
+    }
+    result
+}
+
+fn disconnect_until_set(
+    ladder: &Ladder<'_>,
+    setter: &mut Contact,
+    helper: &mut Contact,
+    released: &mut Vec<&'static str>,
+) -> Result<Vec<String>, ServerError> {
+    let begun = Instant::now();
+    let spared = Spared::new(
+        ladder,
+        [
+            setter.session.connection_id(),
+            helper.session.connection_id(),
+        ],
+    );
     let mut named = BTreeSet::new();
     let mut rounds = 0_u32;
-    let mut released = Vec::new();
     loop {
         if ladder.disconnect == Disconnect::All {
-            let spared = Spared::new(
-                ladder,
-                [
-                    setter.session.connection_id(),
-                    helper.session.connection_id(),
-                ],
-            );
-            named.extend(disconnect(&mut helper, &spared, ladder.deadline)?);
+            named.extend(disconnect(helper, &spared, ladder.deadline)?);
         }
         rounds += 1;
         if rounds == 3 && ladder.disconnect == Disconnect::All {
-            released = release_semi_sync(&mut helper, ladder.deadline);
+            *released = release_semi_sync(helper, ladder.deadline);
         }
         if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {
-            for variable in released {
-                set(&mut helper, variable, 1, Deadline::after(RESTORE));
-            }
             answer?;
             return Ok(named.into_iter().collect());
         }
         if ladder.deadline.expired() {
             let patience = Deadline::after(Duration::from_millis(200));
             // Best effort: a setter that stays queued can only close the server later.
-            let _ = kill(&mut helper, setter.session.connection_id(), patience);
+            let _ = kill(helper, setter.session.connection_id(), patience);
             return Err(ServerError::Silent {
                 endpoint: ladder.target.endpoint.to_string(),
-                waited: Duration::ZERO,
-                doing: format!("closing; in the way: {}", in_the_way(&named)),
+                waited: begun.elapsed(),
+                doing: format!(
+                    "closing; {}{}",
+                    so_far(&named),
+                    in_the_way(helper, &spared, patience)
+                ),
             });
         }
     }
 }
 
-fn in_the_way(named: &BTreeSet<String>) -> String {
+fn so_far(named: &BTreeSet<String>) -> String {
     if named.is_empty() {
-        return "nothing that may be disconnected".into();
+        return String::new();
     }
-    named.iter().cloned().collect::<Vec<_>>().join(", ")
+    let all: Vec<&str> = named.iter().map(String::as_str).collect();
+    format!("disconnected {}: {}; ", all.len(), all.join(", "))
+}
+
+/// The clients that are still there: exempt ones, ones that may not be disconnected, and disconnected
+/// ones that roll back. Nobody can tell which of them hold the setter up.
+fn in_the_way(helper: &mut Contact, spared: &Spared<'_>, patience: Deadline) -> String {
+    let rows = match helper.session.rows(helper.dialect.processes(), patience) {
+        Ok(rows) => rows,
+        Err(error) => return format!("nobody can say what is in the way: {error}"),
+    };
+    let clients: Vec<String> = rows
+        .iter()
+        .filter(|row| spared.is_client(row))
+        .map(described)
+        .collect();
+    if clients.is_empty() {
+        return "no client is in the way".into();
+    }
+    format!("in the way: {}", clients.join(", "))
 }
 
 /// Commits that wait for a replica's acknowledgement hold the setter up. Their clients are gone by
@@ -201,12 +236,18 @@ impl<'a> Spared<'a> {
         }
     }
 
-    /// Whether `row` of the process list is an application's session.
+    /// Whether `row` of the process list is an application's session that may be disconnected.
+    fn is_application(&self, row: &Row) -> bool {
+        let user = row.get("user").unwrap_or_default();
+        self.is_client(row) && !self.exempt_users.iter().any(|exempt| exempt == user)
+    }
+
+    /// Whether `row` of the process list is a client's session, exempt or not.
     ///
     /// "system user" is the mark of replication threads on every server; killing one is accepted
     /// and stops replication. The Command words are those of dump threads and of replication
     /// threads on MySQL 5.6 and MariaDB.
-    fn is_application(&self, row: &Row) -> bool {
+    fn is_client(&self, row: &Row) -> bool {
         const NEVER: [&str; 7] = [
             "Daemon",
             "Binlog Dump",
@@ -220,7 +261,6 @@ impl<'a> Spared<'a> {
         let id = row.get("id").and_then(|id| id.parse::<u32>().ok());
         !(matches!(user, "system user" | "event_scheduler" | "")
             || self.own_users.contains(&user)
-            || self.exempt_users.iter().any(|exempt| exempt == user)
             || NEVER.contains(&row.get("command").unwrap_or_default())
             || id.is_none_or(|id| self.own.contains(&id)))
     }
