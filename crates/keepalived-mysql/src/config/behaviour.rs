@@ -132,7 +132,8 @@ pub struct Promote {
     /// A standby seen in sync within this may promote over a silent peer at once. Default 60 s.
     #[serde(with = "humantime_serde")]
     pub max_staleness: Duration,
-    /// Time that any other node waits for a silent peer. Default 120 s.
+    /// Time that any other node waits for a peer that does not answer, from its first refused attempt on.
+    /// Default 120 s.
     #[serde(with = "humantime_serde")]
     pub boot_wait: Duration,
     /// Clear the replica configuration after opening. Default yes.
