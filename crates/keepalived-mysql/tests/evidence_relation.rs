@@ -233,8 +233,8 @@ fn relations_survive_records() {
     );
 }
 
-/// What an old master applied of its new source stands in its own log under the source's number;
-/// taken for its own, a node whose verification was interrupted would be diverged for ever.
+/// What an old master applied of its new source stands in its own log under the source's number. Taken
+/// for its own, the node would be called diverged; taken for nothing, it would be applied once more.
 #[test]
 fn events_of_another_server_are_not_its_own() {
     let foreign = |event_type: &str, end_offset| BinlogEventSummary {
@@ -248,5 +248,6 @@ fn events_of_another_server_are_not_its_own() {
         foreign("Query", 2000),
         foreign("Xid", 2100),
     ];
-    assert_eq!(by_position("binlog.000001:2100", &events), Relation::Behind);
+    let relation = by_position("binlog.000001:2100", &events);
+    assert!(matches!(relation, Relation::Unknown { .. }), "{relation:?}");
 }

@@ -296,9 +296,15 @@ pub fn caught_up(
     start_stopped_threads(contact, &seen)?;
     let mut asked = Instant::now();
     let patience = here.config.promote.apply_timeout;
+    let mut received = seen.status.received;
+    let mut came = Instant::now();
     Waiting::new(here, contact, channel).until(|now, _, still| {
         if let Some(error) = &now.status.applier_error {
             return Err(broken(error));
+        }
+        if now.status.received != received {
+            received.clone_from(&now.status.received);
+            came = Instant::now();
         }
         if covers(now, end) {
             return Ok(Some("everything the source has is applied".into()));
@@ -307,7 +313,8 @@ pub fn caught_up(
         {
             return Err(hand_back(&format!("the source refuses this node: {error}")));
         }
-        if still >= patience {
+        let nothing_left = now.status.received == now.status.applied;
+        if nothing_left && still >= patience && came.elapsed() >= patience {
             return Err(hand_back(&format!(
                 "nothing has come from the closed source for {patience:?}"
             )));

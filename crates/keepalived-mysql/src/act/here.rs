@@ -91,6 +91,12 @@ impl Here {
         matches!(current, Some(Ok(current)) if current == self.basis || self.master_still(current.as_ref()))
     }
 
+    /// Whether the intent that this program acts under is the newest one itself.
+    pub fn acts_under_the_newest(&self) -> bool {
+        let current = self.intents.as_ref().map(IntentStore::current);
+        matches!(current, Some(Ok(current)) if current == self.basis)
+    }
+
     /// keepalived says MASTER again and again when it ejects a second one; that changes nothing.
     fn master_still(&self, current: Option<&Intent>) -> bool {
         self.role() == Some(Role::Master)

@@ -21,8 +21,12 @@ use crate::sys::boottime_now;
 use refused::WAITING;
 
 const SYNC: &str = "sync.json";
+const POINTED: &str = "pointed.json";
 const NOT_DURABLE: &str = "not-durable.json";
 const OPENED: &str = "opened.json";
+
+/// Right after the threads start, before the first event has come, every replica looks level.
+const FIRST_EVENTS: Duration = Duration::from_secs(1);
 
 /// A moment of this boot.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -120,6 +124,10 @@ impl Here {
 
     /// This replica was just seen with everything applied; its server started at `server_started`.
     pub fn note_in_sync(&self, server_started: Duration) {
+        let just_pointed = self.age(POINTED).is_some_and(|age| age < FIRST_EVENTS);
+        if just_pointed {
+            return;
+        }
         let now = boottime_now();
         self.note(
             SYNC,
@@ -141,6 +149,7 @@ impl Here {
 
     /// A node that is pointed at a new source is not in sync until it was seen so.
     pub fn forget_in_sync(&self) {
+        self.note_moment(POINTED);
         self.forget(SYNC);
     }
 

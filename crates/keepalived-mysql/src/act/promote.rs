@@ -121,6 +121,9 @@ fn attempt(here: &Here, overrides: &BTreeSet<Rule>) -> Result<Promoted, Failure>
     let (me, contact, peers) = observe(here);
     reached("promote.observed");
     here.remember_epochs([&me].into_iter().chain(&peers));
+    if peers.iter().all(NodeView::answers) {
+        here.forget_waiting();
+    }
     if let Some(facts) = &me.facts {
         here.note_baseline(&facts.fence.epoch);
         here.update_fenced_mark(&me);

@@ -20,7 +20,6 @@ use crate::deadline::Deadline;
 use crate::decide::health::{Drift, DriftInput, drift};
 use crate::decide::plan::Step;
 use crate::decide::promote::{Input, data_refusal};
-use crate::decide::rule::Rule;
 use crate::epoch::Epoch;
 use crate::keepalived::drained;
 use crate::ledger::tables;
@@ -85,8 +84,8 @@ fn look_again_at_refusal(here: &Here, me: &NodeView, peers: &[NodeView]) {
     let Some(refused) = here.refused() else {
         return;
     };
-    // A failed attempt is only found out by another one, so that one waits; a look costs nothing.
-    if refused.refusal.rule == Rule::Attempt && !refused.due() {
+    // What an attempt ran into only another attempt finds out, so that one waits; a look costs nothing.
+    if refused.refusal.rule.found_by_trying() && !refused.due() {
         return;
     }
     let site = here.site();
@@ -99,7 +98,8 @@ fn look_again_at_refusal(here: &Here, me: &NodeView, peers: &[NodeView]) {
         memory: &memory,
         policy: &policy,
     };
-    match data_refusal(&input) {
+    let still = here.require_folders().err();
+    match still.or_else(|| data_refusal(&input)) {
         Some(refusal) => here.update_refused(&refusal),
         None => {
             log::info!("the reason is gone: {}", refused.refusal);
@@ -168,6 +168,7 @@ fn locked(here: &Here, work: impl FnOnce(&Here) -> Result<(), Failure>) -> Resul
 
 fn promote_again(here: &Here) -> Result<(), Failure> {
     if let Err(refusal) = here.require_folders() {
+        here.note_refused(&refusal);
         return Err(Failure::Refused(refusal));
     }
     if here.refused().is_some_and(|refused| !refused.due()) {
@@ -262,15 +263,14 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
                 .map_err(failed)
         })?;
     }
-    let not_durable = here.config.promote.durability
-        && receipt
-            .time(&Step::Durability, || {
-                set_durability(&mut contact).map(|note| ((), note))
-            })
-            .is_err();
-    if not_durable {
-        // The account may lack the privilege; trying each second would change nothing.
-        here.note_not_durable();
+    if here.config.promote.durability {
+        let set = receipt.time(&Step::Durability, || {
+            set_durability(&mut contact).map(|note| ((), note))
+        });
+        // 1227: the account lacks the privilege; trying each second would change nothing.
+        if set.is_err_and(|failure| failure.to_string().contains("error 1227")) {
+            here.note_not_durable();
+        }
     }
     let facts = contact.facts(Deadline::after(SHORT)).map_err(failed)?;
     if let Some(record) = facts.last_opening() {

@@ -74,7 +74,8 @@ fn kill_appliers(here: &Here) -> Result<usize, ServerError> {
     let mut helper = Contact::open(&here.target(&here.node), deadline)?;
     let rows = helper.session.rows(
         "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'system user' \
-         AND COMMAND <> 'Slave_IO' AND STATE NOT LIKE 'Waiting for source%' AND STATE NOT LIKE 'Waiting for master%'",
+         AND COMMAND NOT IN ('Slave_IO', 'Daemon') AND COALESCE(STATE, '') NOT LIKE 'Waiting for source%' \
+         AND COALESCE(STATE, '') NOT LIKE 'Waiting for master%'",
         deadline,
     )?;
     let mut killed = 0;

@@ -110,6 +110,10 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
     }
     let record = first_record_after(theirs, &base);
     let method = method(input.wish, record, me);
+    if let Some(channel) = channel.filter(|channel| is_past(channel, record, method)) {
+        // Pointed there before, though nobody remembers it: from the record on it would apply twice.
+        return same_source(input, source, channel, theirs.own_epoch());
+    }
     let relation = vet(input, me, theirs, record, method);
     match start(&relation, record, method, me, theirs) {
         Ok(start) => Decision::Go {
@@ -120,6 +124,19 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
             relation,
             source: source.name.clone(),
         },
+    }
+}
+
+/// Whether a channel by file and offset reads beyond where the source's own history begins.
+fn is_past(channel: &ReplicaStatus, record: Option<&PromotionRecord>, method: Method) -> bool {
+    let begins = record
+        .and_then(|record| record.details.as_ref())
+        .and_then(|details| details.begins.position.as_ref());
+    match (begins, &channel.applied) {
+        (Some(begins), Some(applied)) => {
+            method == Method::Position && applied.same_base(begins) && applied > begins
+        }
+        _ => false,
     }
 }
 

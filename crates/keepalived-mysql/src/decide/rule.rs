@@ -88,6 +88,14 @@ impl Rule {
         !matches!(self, Self::LocalServer | Self::Attempt | Self::State)
     }
 
+    /// Whether only another attempt can find out that the reason is gone.
+    pub fn found_by_trying(self) -> bool {
+        matches!(
+            self,
+            Self::Attempt | Self::Drain | Self::BrokenApplier | Self::PeerSilent | Self::State
+        )
+    }
+
     /// Whether a node refused by this rule should keep the VIP and try again, because giving it up
     /// would help nobody.
     pub fn worth_waiting(self) -> bool {

@@ -138,7 +138,10 @@ fn disconnect_until_set(
             named.extend(disconnect(helper, &spared, ladder.deadline)?);
         }
         rounds += 1;
-        if rounds == 3 && nobody_would_be_told(helper, &spared, ladder.deadline)? {
+        if rounds >= 3
+            && released.is_empty()
+            && nobody_would_be_told(helper, &spared, ladder.deadline)?
+        {
             *released = release_semi_sync(helper, ladder.deadline);
         }
         if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {

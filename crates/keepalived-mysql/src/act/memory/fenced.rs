@@ -33,7 +33,8 @@ impl Here {
             return;
         };
         let known: Option<Baseline> = self.recall(BASELINE);
-        if known.is_none_or(|known| known.birth != intent.birth) {
+        // An older program of the same Master must not take what was raised since for its beginning.
+        if known.is_none_or(|known| known.birth != intent.birth) && self.acts_under_the_newest() {
             self.note(
                 BASELINE,
                 &Baseline {

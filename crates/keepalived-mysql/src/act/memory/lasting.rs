@@ -19,6 +19,8 @@ const LASTING: &str = "memory.json";
 pub(super) struct Lasting {
     pub(super) highest_epoch: Epoch,
     pub(super) highest_opened: Epoch,
+    /// What `highest_opened` was before, in case that opening comes to nothing.
+    pub(super) opened_before: Epoch,
     pub(super) followed_epoch: Epoch,
     pub(super) diverged: Option<String>,
 }
@@ -69,16 +71,16 @@ impl Here {
         let opened = facts.iter().map(|facts| facts.own_epoch()).max();
         let written = self.change_lasting(|lasting| {
             if withdrawn(&facts, &lasting.highest_opened) {
-                lasting.highest_opened = lasting.followed_epoch.clone();
+                lasting.highest_opened = lasting.opened_before.clone();
             }
             lasting.highest_epoch = lasting
                 .highest_epoch
                 .clone()
                 .max(highest.unwrap_or_default());
-            lasting.highest_opened = lasting
-                .highest_opened
-                .clone()
-                .max(opened.unwrap_or_default());
+            let opened = opened.unwrap_or_default();
+            if opened > lasting.highest_opened {
+                lasting.opened_before = std::mem::replace(&mut lasting.highest_opened, opened);
+            }
         });
         if let Err(error) = written {
             log::warn!("cannot remember the epochs that were seen: {error}");

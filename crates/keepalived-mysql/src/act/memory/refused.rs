@@ -72,9 +72,7 @@ impl Here {
 
     /// How long a node of unknown age has waited for its peer is counted from the first refusal.
     fn note_waiting(&self, refusal: &Refusal) {
-        if refusal.rule != Rule::BootRule {
-            self.forget(WAITING);
-        } else if self.age(WAITING).is_none() {
+        if refusal.rule == Rule::BootRule && self.age(WAITING).is_none() {
             self.note_moment(WAITING);
         }
     }

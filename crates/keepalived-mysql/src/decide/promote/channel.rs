@@ -30,7 +30,10 @@ fn is_leftover(input: &Input<'_>, channel: &ReplicaStatus) -> bool {
         .map(Facts::own_epoch)
         .unwrap_or_default();
     let source = input.peers.iter().find(|peer| peer.is_source_of(channel));
-    ours > serves_under(input, source).max(input.memory.followed_epoch.clone())
+    let known = serves_under(input, source).max(input.memory.followed_epoch.clone());
+    let answers = source.is_some_and(NodeView::answers);
+    // With nothing known of a source that cannot be asked, what it sent is drained, not thrown away.
+    ours > known && (answers || known.exists())
 }
 
 /// The epoch of a source: by its own records or, where it does not answer, by what it told our server.
@@ -42,7 +45,10 @@ fn serves_under(input: &Input<'_>, source: Option<&NodeView>) -> Epoch {
         return facts.own_epoch();
     }
     let told = input.me.facts.as_ref().map(|facts| &facts.fence.epoch);
-    told.filter(|epoch| epoch.node == source.name)
+    told.into_iter()
+        .chain([&input.memory.highest_opened])
+        .filter(|epoch| epoch.node == source.name)
+        .max()
         .cloned()
         .unwrap_or_default()
 }

@@ -395,3 +395,14 @@ fn a_live_channel_is_drained_even_if_nobody_remembers_following_it() {
         "{names:?}"
     );
 }
+
+/// A claim of our own that came to nothing overwrites what the source told our fence row.
+#[test]
+fn a_channel_of_which_nothing_is_known_is_drained_not_thrown_away() {
+    let me = node(1)
+        .opened(5)
+        .fenced(&Epoch::new(7, "node-a"))
+        .follows(&node(2));
+    let names = steps(usual(&[me, node(2).gone(State::Down)], &in_sync()));
+    assert!(names.contains(&"prove-applied"), "{names:?}");
+}

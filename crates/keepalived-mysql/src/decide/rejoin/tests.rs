@@ -244,3 +244,20 @@ fn a_replica_that_its_source_refuses_for_transactions_of_its_own_has_diverged() 
         "{decision:?}"
     );
 }
+
+/// With the memory of having been pointed there lost, beginning at the record again would apply
+/// everything since twice.
+#[test]
+fn by_position_a_channel_past_the_record_is_left_where_it_is() {
+    let b = node(2).opened(2).open();
+    let a = node(1).opened(1).follows(&b).with_channel(|channel| {
+        channel.applied = Some(BinlogPosition::new("binlog.000007", 900));
+    });
+    let decision = decide(&a, &b, &Memory::default(), Wish::Position, Some(&[]));
+    assert_eq!(
+        decision,
+        Decision::Following {
+            epoch: Epoch::new(2, "node-b")
+        }
+    );
+}

@@ -184,6 +184,11 @@ pub fn vet_position(
             lost_count: Some(count),
         };
     }
+    if events_after.iter().any(|event| !is_bookkeeping(event)) {
+        return unknown(format!(
+            "between {record_applied} and {old_end} stands what this server applied of another source, so it is past the record"
+        ));
+    }
     if old_end < record_applied {
         return unknown(format!(
             "history shorter than the promotion record: it ends at {old_end}, the record is {record_applied}"
