@@ -21,7 +21,6 @@ const SYSTEM: [&str; 3] = [
     "mysql_system_tables_data.sql",
     "mysql_performance_tables.sql",
 ];
-const ACCOUNTS: &str = include_str!("template/accounts.sql");
 const LEDGER: &str = include_str!("template/ledger.sql");
 
 /// Small files, and the same at every start.
@@ -63,15 +62,13 @@ pub(crate) fn copy(template: &Path, data: &Path) -> Result<()> {
     .map(drop)
 }
 
-/// The accounts and the schema: those of the examples folder if they are there, and the lab's own.
+/// The accounts and the schema: those of the examples folder, and the lab's own.
 fn statements() -> Result<String> {
     let example = exe::workspace().join("examples/grants/mariadb.sql");
-    let suite = match fs::read_to_string(&example) {
-        Ok(text) => text
-            .replace("CHANGE-ME-keepalived", password::KEEPALIVED)
-            .replace("CHANGE-ME-repl", password::REPL),
-        Err(_) => ACCOUNTS.to_owned(),
-    };
+    let suite = fs::read_to_string(&example)
+        .with_context(|| example.display().to_string())?
+        .replace("CHANGE-ME-keepalived", password::KEEPALIVED)
+        .replace("CHANGE-ME-repl", password::REPL);
     if suite.contains("CHANGE-ME") {
         bail!(
             "{}: a password that the lab does not know",

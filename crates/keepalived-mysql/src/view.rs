@@ -198,6 +198,14 @@ impl NodeView {
         channel.reads_from(&self.name, self.address, self.port)
     }
 
+    /// The highest epoch under which its server was or may have been open; epoch 0 if it does not answer.
+    pub fn own_epoch(&self) -> Epoch {
+        self.facts
+            .as_ref()
+            .map(Facts::own_epoch)
+            .unwrap_or_default()
+    }
+
     /// Whether its server lets us look into it.
     pub fn answers(&self) -> bool {
         matches!(self.state, State::Open | State::Closed)

@@ -163,11 +163,6 @@ impl Here {
     pub fn peer(&self, name: &str) -> Option<&Node> {
         self.config.node_named(name)
     }
-
-    /// A message that a person reads first: which group, which node.
-    pub fn subject(&self) -> String {
-        format!("{} on {}", self.config.group, self.node.name)
-    }
 }
 
 fn usable<T>(folder: Result<T, StateError>, broken: &mut Option<String>) -> Option<T> {

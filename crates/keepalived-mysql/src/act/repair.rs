@@ -199,11 +199,7 @@ fn withdraw(here: &Here, epoch: &Epoch) -> Result<(), Failure> {
 
 /// An open master closes every reachable open peer below it, at any time.
 fn fence(here: &Here, nodes: &[String], me: &NodeView) -> Result<(), Failure> {
-    let epoch = me
-        .facts
-        .as_ref()
-        .map(crate::view::Facts::own_epoch)
-        .unwrap_or_default();
+    let epoch = me.own_epoch();
     let mut receipt = Receipt::begin(
         here,
         "fence",

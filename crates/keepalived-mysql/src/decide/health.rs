@@ -13,7 +13,7 @@ use crate::epoch::Epoch;
 use crate::ledger::record::RecordState;
 use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::role::Role;
-use crate::view::{Facts, NodeView, State};
+use crate::view::{NodeView, State};
 
 /// What the last look at a peer said; written by the repair, read by the check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +36,7 @@ impl PeerBrief {
         Self {
             name: node.name.clone(),
             open: node.state == State::Open,
-            epoch: node
-                .facts
-                .as_ref()
-                .map(Facts::own_epoch)
-                .unwrap_or_default(),
+            epoch: node.own_epoch(),
             address: node.address,
             port: node.port,
         }
@@ -134,12 +130,7 @@ fn own_word(input: &Input<'_>) -> Option<String> {
     {
         return Some(refusal.to_string());
     }
-    let ours = input
-        .me
-        .facts
-        .as_ref()
-        .map(Facts::own_epoch)
-        .unwrap_or_default();
+    let ours = input.me.own_epoch();
     let higher = input.peers.iter().find(|peer| peer.epoch > ours);
     match (input.me.state, higher) {
         (State::Open, Some(peer)) => Some(format!(
@@ -287,12 +278,7 @@ pub fn drift(input: &DriftInput<'_>) -> Drift {
 }
 
 fn open_drift(input: &DriftInput<'_>) -> Drift {
-    let ours = input
-        .me
-        .facts
-        .as_ref()
-        .map(Facts::own_epoch)
-        .unwrap_or_default();
+    let ours = input.me.own_epoch();
     let elsewhere = highest_opened(input.peers);
     if elsewhere > ours {
         return Drift::Yield { to: elsewhere };

@@ -17,7 +17,7 @@ use crate::decide::plan::Plan;
 use crate::decide::rule::{Refusal, Rule};
 use crate::epoch::Epoch;
 use crate::role::Role;
-use crate::view::{Facts, NodeView, State};
+use crate::view::{NodeView, State};
 
 /// What keepalived and the host say about this node right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,8 +115,7 @@ pub fn data_refusal(input: &Input<'_>) -> Option<Refusal> {
 pub fn highest_opened(nodes: &[NodeView]) -> Epoch {
     nodes
         .iter()
-        .filter_map(|peer| peer.facts.as_ref())
-        .map(Facts::own_epoch)
+        .map(NodeView::own_epoch)
         .max()
         .unwrap_or_default()
 }

@@ -61,14 +61,10 @@ pub enum Decision {
 /// open below it was superseded, and its history is not the one to be vetted against.
 pub fn source_for<'a>(me: &Facts, peers: &'a [NodeView], memory: &Memory) -> Option<&'a NodeView> {
     let known = base(me, memory);
-    let epoch = |peer: &NodeView| {
-        let facts = peer.facts.as_ref();
-        facts.map(Facts::own_epoch).unwrap_or_default()
-    };
     peers
         .iter()
-        .filter(|peer| peer.state == State::Open && epoch(peer) >= known)
-        .max_by_key(|peer| epoch(peer))
+        .filter(|peer| peer.state == State::Open && peer.own_epoch() >= known)
+        .max_by_key(|peer| peer.own_epoch())
 }
 
 /// The position in this node's own binary log after which nothing of its own may stand; none if the

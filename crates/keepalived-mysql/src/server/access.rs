@@ -17,6 +17,9 @@ use crate::server::connection::{Row, ServerError, Target};
 /// A setter that needs no more than this met nobody in its way.
 const UNDISTURBED: Duration = Duration::from_millis(40);
 
+/// What a question about sessions may take beyond the deadline of the closing.
+const ANSWER: Duration = Duration::from_millis(60);
+
 /// What was switched off for the closing is switched on again, even when its deadline is near.
 const RESTORE: Duration = Duration::from_millis(500);
 
@@ -134,15 +137,15 @@ fn disconnect_until_set(
     let mut named = BTreeSet::new();
     let mut rounds = 0_u32;
     loop {
+        // A question that is asked just before the deadline gets its answer; the round that follows
+        // it gives up and says what is in the way.
+        let patience = ladder.deadline.max(Deadline::after(ANSWER));
         if ladder.disconnect == Disconnect::All {
-            named.extend(disconnect(helper, &spared, ladder.deadline)?);
+            named.extend(disconnect(helper, &spared, patience)?);
         }
         rounds += 1;
-        if rounds >= 3
-            && released.is_empty()
-            && nobody_would_be_told(helper, &spared, ladder.deadline)?
-        {
-            *released = release_semi_sync(helper, ladder.deadline);
+        if rounds >= 3 && released.is_empty() && nobody_would_be_told(helper, &spared, patience)? {
+            *released = release_semi_sync(helper, patience);
         }
         if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {
             answer?;

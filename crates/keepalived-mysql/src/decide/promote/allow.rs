@@ -242,9 +242,9 @@ fn ahead(me: &Facts, they: &Facts) -> Option<bool> {
 /// because its node is gone.
 fn remembered_allows(input: &Input<'_>) -> Result<(), Refusal> {
     let served = &input.memory.highest_opened;
-    let ours = input.me.facts.as_ref().map(Facts::own_epoch);
-    let known = ours
-        .unwrap_or_default()
+    let known = input
+        .me
+        .own_epoch()
         .max(input.memory.followed_epoch.clone())
         .max(highest_opened(input.peers));
     let follows = upstream(input).is_some_and(|channel| {
@@ -332,12 +332,7 @@ pub(super) fn known_fresh(input: &Input<'_>) -> bool {
         seen.age <= input.policy.max_staleness
             && started.is_some_and(|started| started.at <= seen.server_started + started.within)
     });
-    let ours = input
-        .me
-        .facts
-        .as_ref()
-        .map(Facts::own_epoch)
-        .unwrap_or_default();
+    let ours = input.me.own_epoch();
     let last_opener =
         input.memory.opened_in_this_boot && ours.exists() && ours >= input.memory.highest_epoch;
     seen_in_sync || last_opener

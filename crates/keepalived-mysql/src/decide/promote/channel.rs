@@ -3,7 +3,7 @@
 use super::Input;
 use crate::epoch::Epoch;
 use crate::replication::replica::ReplicaStatus;
-use crate::view::{Facts, NodeView};
+use crate::view::NodeView;
 
 /// The channel from a peer whose history we continue.
 pub(super) fn upstream<'a>(input: &Input<'a>) -> Option<&'a ReplicaStatus> {
@@ -23,12 +23,7 @@ pub(super) fn leftover<'a>(input: &Input<'a>) -> Option<&'a ReplicaStatus> {
 }
 
 fn is_leftover(input: &Input<'_>, channel: &ReplicaStatus) -> bool {
-    let ours = input
-        .me
-        .facts
-        .as_ref()
-        .map(Facts::own_epoch)
-        .unwrap_or_default();
+    let ours = input.me.own_epoch();
     let source = input.peers.iter().find(|peer| peer.is_source_of(channel));
     let known = serves_under(input, source).max(input.memory.followed_epoch.clone());
     let answers = source.is_some_and(NodeView::answers);
