@@ -74,14 +74,15 @@ impl Here {
     }
 
     /// With the mark ends the refusal that it caused: nobody has to wait for the next look at that.
+    /// The refusal goes first: another program that finds no mark any more must not find it either.
     fn end_fenced_mark(&self) {
-        self.forget(FENCED);
         if self
             .refused()
             .is_some_and(|refused| refused.refusal.rule == Rule::Fenced)
         {
             self.forget_refused();
         }
+        self.forget(FENCED);
     }
 
     /// Looks whether another node raised the fence row against this one while it was MASTER. In a planned
@@ -153,3 +154,6 @@ fn claims(fencer: &NodeView, epoch: &Epoch) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests;
