@@ -4,7 +4,7 @@ use std::io::Read;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use lab::{Hooks, Host, Lab, LabOptions};
+use lab::{Hooks, Host, Lab, LabOptions, Server};
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -17,15 +17,13 @@ struct Arguments {
 enum Command {
     /// Kill the serving database under load, and print what happened when.
     Demo {
-        /// With hooks that do nothing: the bare take-over of keepalived.
-        #[arg(long)]
-        floor: bool,
+        #[command(flatten)]
+        with: With,
     },
     /// Start a lab and keep it until the end of stdin or Ctrl-C.
     Up {
-        /// With hooks that do nothing.
-        #[arg(long)]
-        floor: bool,
+        #[command(flatten)]
+        with: With,
         /// Do not start keepalived.
         #[arg(long)]
         no_keepalived: bool,
@@ -35,24 +33,41 @@ enum Command {
     Supervisor,
 }
 
+#[derive(Debug, clap::Args)]
+struct With {
+    /// The database: mariadb-10.11, mysql-9.7, mariadb-11.8, mariadb-10.5 or mysql-5.6
+    #[arg(long, value_name = "NAME", default_value_t = Server::chosen())]
+    server: Server,
+    /// With hooks that do nothing: the bare take-over of keepalived
+    #[arg(long)]
+    floor: bool,
+}
+
 fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Demo { floor } => lab::demo::run(hooks(floor)),
+        Command::Demo { with } => lab::demo::run(with.server, with.hooks()),
         Command::Up {
-            floor,
+            with,
             no_keepalived,
-        } => up(hooks(floor), !no_keepalived),
+        } => up(&with, !no_keepalived),
         Command::Supervisor => lab::supervisor::main(),
     }
 }
 
-fn hooks(floor: bool) -> Hooks {
-    if floor { Hooks::Nothing } else { Hooks::Suite }
+impl With {
+    fn hooks(&self) -> Hooks {
+        if self.floor {
+            Hooks::Nothing
+        } else {
+            Hooks::Suite
+        }
+    }
 }
 
-fn up(hooks: Hooks, keepalived: bool) -> Result<()> {
+fn up(with: &With, keepalived: bool) -> Result<()> {
     let lab = Lab::start(LabOptions {
-        hooks,
+        server: with.server,
+        hooks: with.hooks(),
         ..LabOptions::default()
     })?;
     if keepalived {
