@@ -107,12 +107,12 @@ impl Here {
     }
 
     /// How long ago a moment of this boot was noted.
-    fn age(&self, name: &str) -> Option<Duration> {
+    pub(super) fn age(&self, name: &str) -> Option<Duration> {
         let moment: Moment = self.recall(name)?;
         (moment.boot_id == self.boot_id).then(|| boottime_now().saturating_sub(moment.at))
     }
 
-    fn note_moment(&self, name: &str) {
+    pub(super) fn note_moment(&self, name: &str) {
         self.note(
             name,
             &Moment {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::act::check::{ReaderWish, check};
+use crate::act::calm::why_repair;
+use crate::act::check::{Checked, ReaderWish, check};
 use crate::act::close::close_local;
 use crate::act::here::Here;
 use crate::act::repair::{look, repair};
@@ -81,13 +82,14 @@ fn judge(started: &Started, args: &Args) -> Exit {
     let reader = args.expect.map(|Expect::Replica| ReaderWish {
         max_lag: args.max_lag.or(started.here.config.check.max_lag),
     });
-    let (verdict, view) = check(&started.here, reader);
+    let checked = check(&started.here, reader);
+    let verdict = &checked.verdict;
     if args.common.json {
         print_json(&serde_json::json!({
             "node": started.here.node.name,
             "healthy": verdict.healthy,
             "why": verdict.why,
-            "state": view.state,
+            "state": checked.me.state,
         }));
     } else {
         let word = if verdict.healthy {
@@ -103,7 +105,7 @@ fn judge(started: &Started, args: &Args) -> Exit {
     if !verdict.healthy {
         on_failure(started);
     }
-    start_repair(started);
+    start_repair(started, &checked);
     if verdict.healthy {
         Exit::Done
     } else {
@@ -143,8 +145,13 @@ fn on_failure(started: &Started) {
     }
 }
 
-fn start_repair(started: &Started) {
-    if started.here.config.check.repair {
+/// Beside the verdict, so that keepalived does not wait for it.
+fn start_repair(started: &Started, checked: &Checked) {
+    if !started.here.config.check.repair {
+        return;
+    }
+    if let Some(why) = why_repair(&started.here, checked) {
+        log::debug!("starting the repair: {why}");
         launch(&helper_args(started), &birth_word());
     }
 }

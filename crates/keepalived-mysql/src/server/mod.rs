@@ -4,4 +4,5 @@ pub mod access;
 pub mod connection;
 pub mod dialect;
 pub mod masked;
+pub mod quick;
 pub mod status;
