@@ -11,7 +11,7 @@ use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Tar
 use crate::server::dialect::Dialect;
 use crate::server::quick::{self, NoAnswer};
 use crate::server::status::{StatusRow, parse_replica_status};
-use crate::sys::{Birth, boottime_now, process_state};
+use crate::sys::{self, boottime_now};
 use crate::view::{Facts, Gtids, NodeView, Started, State};
 
 /// How a node's own programs reach its server: over the socket.
@@ -192,12 +192,11 @@ fn process_start(pid_file: &str) -> Option<Started> {
         .trim()
         .parse()
         .ok()?;
-    let (name, _) = process_state(pid).ok()??;
+    let (name, ticks) = sys::process_start(pid).ok()??;
     // A stale file may name a process that has nothing to do with us.
     if !(name.contains("mariadb") || name.contains("mysql")) {
         return None;
     }
-    let ticks = Birth::of(pid).ok()?.start_ticks;
     Some(Started {
         at: Duration::from_millis(ticks.saturating_mul(10)),
         within: Duration::from_millis(10),

@@ -117,13 +117,12 @@ fn judge(started: &Started, args: &Args) -> Exit {
 fn arm(started: &Started) {
     let deadline = started.here.config.check.deadline;
     let args = helper_args(started);
-    let birth = birth_word();
     let repairs = started.here.config.check.repair;
     let armed = sys::arm_deadline(deadline, move || {
         print(&format!("unhealthy: no verdict within {deadline:?}\n"));
         log::warn!("unhealthy: no verdict within {deadline:?}");
         if repairs {
-            launch(&args, &birth);
+            launch(&args);
         }
         i32::from(Exit::Refused.code())
     });
@@ -152,13 +151,13 @@ fn start_repair(started: &Started, checked: &Checked) {
     }
     if let Some(why) = why_repair(&started.here, checked) {
         log::debug!("starting the repair: {why}");
-        launch(&helper_args(started), &birth_word());
+        launch(&helper_args(started));
     }
 }
 
-fn launch(args: &[String], birth: &str) {
+fn launch(args: &[String]) {
     let mut args = args.to_vec();
-    args.extend(["--beside".to_owned(), birth.to_owned()]);
+    args.extend(["--beside".to_owned(), birth_word()]);
     let spawned =
         std::env::current_exe().and_then(|program| sys::spawn_detached(&program, &args, None));
     if let Err(error) = spawned {

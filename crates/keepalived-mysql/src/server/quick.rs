@@ -27,14 +27,17 @@ use packets::{Inbox, Reply};
 /// Says what the server is, so that an overridden version in its greeting is noticed.
 const WHO: &str = "SELECT VERSION(), @@version_comment";
 
-/// What we can do. No compression, no TLS: the socket does not leave this host.
-const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
+/// What both sides must be able to do. No compression, no TLS: the socket does not leave this host.
+const NEEDED: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
     .union(CapabilityFlags::CLIENT_SECURE_CONNECTION)
-    .union(CapabilityFlags::CLIENT_LONG_PASSWORD)
     .union(CapabilityFlags::CLIENT_TRANSACTIONS)
     .union(CapabilityFlags::CLIENT_MULTI_STATEMENTS)
     .union(CapabilityFlags::CLIENT_MULTI_RESULTS)
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
+
+/// What we say that we can do. MariaDB reads the first flag as "a client of MySQL's kind, without
+/// MariaDB's own extensions", and does not send it (protocol documentation, "Capabilities").
+const CAPABILITIES: CapabilityFlags = NEEDED.union(CapabilityFlags::CLIENT_LONG_PASSWORD);
 
 /// What we tell the server; it refuses longer packets from us, not longer answers.
 const LARGEST_PACKET: u32 = 16 * 1024 * 1024;
@@ -131,7 +134,7 @@ impl Line {
                 .map_err(|_| NoAnswer::Unusual("a greeting that cannot be read"))?,
             _ => return Err(NoAnswer::Unusual("no greeting")),
         };
-        if !greeting.capabilities().contains(CAPABILITIES) {
+        if !greeting.capabilities().contains(NEEDED) {
             return Err(NoAnswer::Unusual("an old protocol"));
         }
         let dialect = greeted(&greeting.server_version_str())
