@@ -313,4 +313,5 @@ fn not_connected(endpoint: String, error: &io::Error) -> NoAnswer {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
