@@ -263,8 +263,8 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
         let set = receipt.time(&Step::Durability, || {
             set_durability(&mut contact).map(|note| ((), note))
         });
-        // 1227: the account lacks the privilege; trying each second would change nothing.
-        if set.is_err_and(|failure| failure.to_string().contains("error 1227")) {
+        // Without the privilege, trying each second would change nothing.
+        if matches!(set, Err(Failure::Denied { .. })) {
             here.note_not_durable();
         }
     }

@@ -28,7 +28,7 @@ pub fn read_into(
 ) -> Result<(), ServerError> {
     let answers = match session.run(READ, deadline) {
         Ok(answers) => answers,
-        Err(error @ ServerError::Answered { .. }) => {
+        Err(error @ (ServerError::Answered { .. } | ServerError::Denied(_))) => {
             facts.tables = Tables::Missing(error.to_string());
             return Ok(());
         }
@@ -132,7 +132,15 @@ pub fn raise_fence(
         "SELECT epoch, node FROM keepalived_mysql.fence WHERE id = 1",
         deadline,
     )?;
-    Ok(rows.first().and_then(epoch_of).unwrap_or_default())
+    let stands = rows.first().and_then(epoch_of).unwrap_or_default();
+    if stands < *epoch {
+        // No row, or a statement that the server ran too late: nobody is fenced by that.
+        return Err(ServerError::Lost {
+            endpoint: contact.dialect.to_string(),
+            detail: format!("the fence row says {stands} after {epoch} was written"),
+        });
+    }
+    Ok(stands)
 }
 
 /// Writes a promotion record and makes sure that it survives a power loss.
@@ -201,7 +209,7 @@ fn lift(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> 
     };
     let rows = contact
         .session
-        .rows("SELECT @@global.super_read_only", deadline)?;
+        .rows(contact.dialect.is_lift_needed(), deadline)?;
     if rows.first().and_then(|row| row.at(0)) != Some("1") {
         return Ok(false);
     }
