@@ -20,6 +20,7 @@ pub mod divergence;
 mod exe;
 mod lab;
 pub mod ledger;
+pub mod matrix;
 mod netns;
 pub mod network;
 pub mod node;

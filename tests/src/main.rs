@@ -4,6 +4,7 @@ use std::io::Read;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use lab::matrix::{self, Form, Table};
 use lab::{Hooks, Host, Lab, LabOptions, Server};
 
 #[derive(Debug, Parser)]
@@ -28,6 +29,15 @@ enum Command {
         #[arg(long)]
         no_keepalived: bool,
     },
+    /// Failover, hang, switch, rejoin and divergence on every server in every way of replicating, as a table.
+    Servers {
+        /// Only this server; may be given several times
+        #[arg(long = "server", value_name = "NAME")]
+        only: Vec<Server>,
+        /// Fewer cases
+        #[arg(long)]
+        short: bool,
+    },
     /// Remove a lab when its runner is gone.
     #[command(hide = true)]
     Supervisor,
@@ -50,8 +60,25 @@ fn main() -> Result<()> {
             with,
             no_keepalived,
         } => up(&with, !no_keepalived),
+        Command::Servers { only, short } => {
+            servers(&only, if short { Form::Short } else { Form::Full })
+        }
         Command::Supervisor => lab::supervisor::main(),
     }
+}
+
+fn servers(only: &[Server], form: Form) -> Result<()> {
+    let mut table = Table::default();
+    let mut failed = Vec::new();
+    let wanted = |server: &Server| only.is_empty() || only.contains(server);
+    for server in Server::ALL.into_iter().filter(wanted) {
+        if let Err(error) = matrix::run_server(server, form, &mut table) {
+            failed.push(error.to_string());
+        }
+    }
+    println!("\n{table}");
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
 }
 
 impl With {

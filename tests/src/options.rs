@@ -199,6 +199,13 @@ impl LabOptions {
         }
     }
 
+    /// With semi-synchronous replication, managed by the suite.
+    #[must_use]
+    pub fn with_semi_sync(mut self) -> Self {
+        self.my_cnf.extend(self.server.semi_sync_options());
+        self
+    }
+
     /// Sets a key of the suite's configuration, e.g. `("promote.boot_wait", "\"5s\"")`.
     #[must_use]
     pub fn toml(mut self, key: &str, value: &str) -> Self {

@@ -194,6 +194,17 @@ impl Server {
         }
     }
 
+    /// The lines of my.cnf that give it semi-synchronous replication, switched off.
+    pub(crate) fn semi_sync_options(self) -> Vec<String> {
+        match self {
+            Self::MySql97 => vec![
+                "plugin_load_add = semisync_source.so".to_owned(),
+                "plugin_load_add = semisync_replica.so".to_owned(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
     /// Small files. The shape of the tablespace must be the same at every start.
     pub(crate) fn innodb(self) -> Vec<String> {
         let (space, log) = match self {

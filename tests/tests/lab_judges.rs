@@ -150,6 +150,8 @@ fn a_good_take_over_passes_and_a_silent_difference_does_not() -> Result<()> {
     }
     let hooks = Hooks::Custom(Arc::new(scripts));
     let lab = Lab::start(LabOptions {
+        // The scripts speak MariaDB's words.
+        server: lab::Server::MariaDb1011,
         hooks,
         ..LabOptions::default()
     })?;

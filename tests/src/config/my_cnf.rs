@@ -15,7 +15,7 @@ pub(crate) fn my_cnf(node: NodeId, paths: &NodePaths, options: &LabOptions) -> S
     if options.skip_slave_start {
         lines.push(newer(server, "skip_slave_start"));
     }
-    lines.extend(options.my_cnf.iter().cloned());
+    lines.extend(options.my_cnf.iter().map(|line| server.words(line)));
     format!("[mysqld]\n{}\n", lines.join("\n"))
 }
 

@@ -13,6 +13,7 @@ impl Server {
                 ("STOP SLAVE", "STOP REPLICA"),
                 ("START SLAVE", "START REPLICA"),
                 ("RESET SLAVE", "RESET REPLICA"),
+                ("MASTER_PASSWORD", "SOURCE_PASSWORD"),
                 ("RESET MASTER", "RESET BINARY LOGS AND GTIDS"),
                 ("rpl_semi_sync_master_", "rpl_semi_sync_source_"),
                 ("rpl_semi_sync_slave_", "rpl_semi_sync_replica_"),
@@ -26,6 +27,36 @@ impl Server {
             .fold(statements.to_owned(), |text, (from, to)| {
                 text.replace(from, to)
             })
+    }
+
+    /// The statement that closes it.
+    #[must_use]
+    pub fn closing(self) -> &'static str {
+        match self {
+            Self::MySql97 => "SET GLOBAL super_read_only = 1",
+            _ => "SET GLOBAL read_only = 1",
+        }
+    }
+
+    /// What tells a source by GTID that the replica may hold transactions of its own.
+    #[must_use]
+    pub fn self_detecting(self) -> &'static str {
+        match self {
+            Self::MySql97 => "SOURCE_AUTO_POSITION = 1",
+            Self::MySql56 => "MASTER_AUTO_POSITION = 1",
+            Self::MariaDb105 => "SET GLOBAL gtid_slave_pos = @@global.gtid_current_pos",
+            _ => "MASTER_DEMOTE_TO_SLAVE = 1",
+        }
+    }
+
+    /// Takes a table's write lock while the server is closed: root may, but not under `super_read_only`.
+    #[must_use]
+    pub fn locking_on_a_closed_server(self, table: &str) -> String {
+        let lift = match self {
+            Self::MySql97 => "SET GLOBAL super_read_only = 0; ",
+            _ => "",
+        };
+        format!("{lift}LOCK TABLES {table} WRITE")
     }
 
     /// Everything that a server has executed, in its own notation; comparable on two servers. Empty

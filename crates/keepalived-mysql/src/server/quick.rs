@@ -21,7 +21,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 
 use crate::deadline::Deadline;
 use crate::server::connection::{Answer, Endpoint, ServerError, Target};
-use crate::server::dialect::Dialect;
+use crate::server::dialect::{Dialect, Known, Product};
 use packets::{Inbox, Reply};
 
 /// Says what the server is, so that an overridden version in its greeting is noticed.
@@ -81,13 +81,19 @@ fn said(answer: &Answer) -> Option<Dialect> {
     presumed(row.at(0)?, row.at(1)?)
 }
 
-/// The dialect of a version, where MariaDB is taken to be recent.
+/// The dialect of a version, with the variables that its newer releases have. What a server has beyond
+/// that is not missed; what it lacks makes its answer an error.
 fn presumed(version: &str, comment: &str) -> Option<Dialect> {
-    let dialect = Dialect::parse(version, comment, false)?;
-    Some(Dialect {
-        server_uid: dialect.product == super::dialect::Product::MariaDb,
-        ..dialect
-    })
+    let dialect = Dialect::parse(version, comment, Known::default())?;
+    let known = match dialect.product {
+        Product::MariaDb => Known::MARIADB,
+        Product::MySql => Known {
+            super_read_only: dialect.version >= (5, 7, 8),
+            log_replica_updates: dialect.version >= (8, 0, 26),
+            ..Known::default()
+        },
+    };
+    Some(Dialect { known, ..dialect })
 }
 
 /// MariaDB before 11 says `5.5.5-10.11.6-MariaDB` in its greeting, for the sake of old replicas.

@@ -2,7 +2,6 @@ use std::os::unix::net::UnixListener;
 use std::time::Instant;
 
 use super::*;
-use crate::server::dialect::Product;
 
 fn packets(stream: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut inbox = Inbox::default();
@@ -109,7 +108,7 @@ fn greetings_name_the_dialect() {
     ] {
         let found = dialect(version);
         assert_eq!((found.product, found.version), (product, numbers));
-        assert_eq!(found.server_uid, product == Product::MariaDb);
+        assert_eq!(found.known.server_uid, product == Product::MariaDb);
     }
     assert!(greeted("a proxy").is_none());
 }
