@@ -178,6 +178,10 @@ fn events_after(
 
 fn execute(here: &Here, mut contact: Contact, plan: &Plan) -> Result<Rejoined, Failure> {
     let mut receipt = Receipt::begin(here, "rejoin", plan.goal.clone());
+    for warning in &plan.warnings {
+        log::warn!("{warning}");
+    }
+    receipt.warnings.clone_from(&plan.warnings);
     for planned in &plan.steps {
         let step = &planned.step;
         reached(&format!("{}.before", step.name()));
