@@ -8,11 +8,12 @@ use keepalived_mysql::act::drain::{self, look};
 use keepalived_mysql::act::failure::Failure;
 use keepalived_mysql::act::here::Here;
 use keepalived_mysql::act::stop::stop_replication;
-use keepalived_mysql::config::Config;
+use keepalived_mysql::config::{Config, Disconnect};
 use keepalived_mysql::deadline::Deadline;
 use keepalived_mysql::node::Contact;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::replication::replica::Receiver;
+use keepalived_mysql::server::access::{Ladder, close};
 use keepalived_mysql::server::dialect::{Source, Start};
 use tempfile::TempDir;
 
@@ -229,5 +230,36 @@ fn a_source_that_dies_while_sending_leaves_a_tail_that_nobody_waits_for() {
                 "{label}"
             );
         }
+    }
+}
+
+#[test]
+fn closing_leaves_replication_threads_and_dump_threads_alone() {
+    for kind in found() {
+        let pair = Pair::start(&kind, true, workers(&kind));
+        for server in [&pair.source, &pair.replica] {
+            // Somebody who has to go, so that the ladder looks at everyone.
+            let mut blocker = server.root();
+            run(&mut blocker, "LOCK TABLES shop.t WRITE").unwrap();
+            let target = server.local();
+            let ladder = Ladder {
+                target: &target,
+                own_users: ["keepalived", "keepalived"],
+                exempt_users: &[],
+                disconnect: Disconnect::All,
+                deadline: Deadline::after(PATIENCE),
+            };
+            let closed = close(&ladder).unwrap_or_else(|e| panic!("{}: {e}", kind.name));
+            assert!(!closed.disconnected.is_empty(), "{}", kind.name);
+            let strangers: Vec<_> = closed
+                .disconnected
+                .iter()
+                .filter(|name| !name.contains("root@"))
+                .collect();
+            assert!(strangers.is_empty(), "{}: {strangers:?}", kind.name);
+        }
+        run(&mut pair.source.root(), "SET GLOBAL read_only = 0").unwrap();
+        pair.inserts(2);
+        pair.wait_for_row(2);
     }
 }

@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod applier;
+mod channels;
 mod closing;
 mod gtid_algebra;
 mod opening;

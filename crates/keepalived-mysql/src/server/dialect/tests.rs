@@ -164,6 +164,17 @@ fn channels_are_named_in_each_servers_way() {
     assert!(change[0].ends_with(" FOR CHANNEL 'ch1'"), "{change:?}");
 }
 
+/// STOP, START and RESET without a name would be about the channels of others too.
+#[test]
+fn mysqls_default_channel_is_named_where_there_can_be_others() {
+    assert_eq!(server("5.6.24").reset_replication(""), "RESET SLAVE ALL");
+    assert_eq!(
+        server("8.4.5").reset_replication(""),
+        "RESET REPLICA ALL FOR CHANNEL ''"
+    );
+    assert_eq!(server("11.8.6").reset_replication(""), "RESET SLAVE ALL");
+}
+
 #[test]
 fn a_password_is_never_taken_for_a_place_to_fill() {
     let change = server("8.4.5").change_source("ch1", &source(Start::Gtid));
