@@ -105,11 +105,10 @@ impl Dialect {
     /// How many threads of an applier wait for somebody's lock, one cell. A thread that waits for a
     /// row has a state like a working one; InnoDB knows.
     pub fn appliers_waiting_for_locks(&self) -> String {
-        format!(
-            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'system user' \
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'system user' \
              AND (STATE LIKE '%lock%' OR ID IN (SELECT trx_mysql_thread_id \
              FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'))"
-        )
+            .to_owned()
     }
 
     /// The numbers of the threads that apply, for KILL.
