@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::replication::position::BinlogPosition;
+use crate::server::source_tls::SourceTls;
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,8 @@ pub struct Source<'a> {
     pub retry_count: u64,
     /// Seconds between heartbeats of an idle source.
     pub heartbeat: f64,
+    /// How the channel is encrypted.
+    pub tls: SourceTls<'a>,
     /// Where to begin.
     pub start: Start,
 }
@@ -308,6 +311,7 @@ impl Dialect {
                 parts.push(format!("GET_{word}_PUBLIC_KEY = 1"));
             }
         }
+        parts.extend(source.tls.options(word, self.product));
         let mut before = Vec::new();
         match &source.start {
             Start::Position(position) => {

@@ -4,4 +4,6 @@ pub mod access;
 pub mod connection;
 pub mod dialect;
 pub mod masked;
+pub mod source_tls;
 pub mod status;
+pub mod tls;

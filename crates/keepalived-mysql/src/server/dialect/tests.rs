@@ -1,5 +1,6 @@
 use super::*;
 use crate::server::masked::masked;
+use crate::server::source_tls::Offered;
 
 fn dialect(version: &str, comment: &str) -> Dialect {
     Dialect::parse(version, comment, true).expect("a version")
@@ -14,6 +15,7 @@ fn source(start: Start) -> Source<'static> {
         connect_retry: 1,
         retry_count: 86400,
         heartbeat: 2.0,
+        tls: SourceTls::new(Box::leak(Box::default()), Offered::Tls),
         start,
     }
 }
