@@ -54,7 +54,10 @@ fn what_does_not_fit_together_is_refused() {
         ("ca = \"ca.pem\"", "absolute path"),
         ("replication_ca = \"ca.pem\"", "absolute path"),
         ("ca = \"@/key.pem\"", "nothing in PEM"),
-        ("cert = \"@/cert.pem\"\nkey = \"@/password\"", "nothing in PEM"),
+        (
+            "cert = \"@/cert.pem\"\nkey = \"@/password\"",
+            "nothing in PEM",
+        ),
     ];
     for (lines, expected) in table {
         let (kind, error) = refused(fixture.load(&section(&fixture, lines)));

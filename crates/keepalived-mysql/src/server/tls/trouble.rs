@@ -30,7 +30,8 @@ impl Trouble {
 
 const OLD_SERVER: &str = "TLS 1.2 is the least: a server that knows no more than 1.1, as MySQL 5.6, needs \
      [tls] mode = \"disabled\"";
-const OUR_FILES: &str = "correct 'cert' and 'key' of [tls]";
+const OUR_FILES: &str =
+    "correct 'ca', 'cert' and 'key' of [tls]: PEM, and the key is the certificate's";
 
 /// What `error` says about encryption; none if it is about something else.
 pub(in crate::server) fn trouble(error: &mysql::Error) -> Option<Trouble> {
@@ -39,10 +40,13 @@ pub(in crate::server) fn trouble(error: &mysql::Error) -> Option<Trouble> {
             "the server offers no TLS, and [tls] asks for it",
             "set ssl_cert and ssl_key on that server and restart it, or choose another mode in [tls]",
         )),
-        mysql::Error::TlsError(TlsError::Tls(why)) => Some(explain(why)),
+        // Before a word is said: what the other side does comes as an input error.
+        mysql::Error::TlsError(TlsError::Tls(Rustls::InconsistentKeys(_))) => {
+            Some(Trouble::new("'key' does not belong to 'cert'", OUR_FILES))
+        }
         mysql::Error::TlsError(why) => Some(Trouble::new(
-            format!("TLS cannot be set up: {why}"),
-            "correct 'ca' of [tls]: certificates in PEM",
+            format!("TLS cannot be set up with the files of [tls]: {why}"),
+            OUR_FILES,
         )),
         mysql::Error::IoError(why) => within(why).map(explain),
         mysql::Error::CodecError(codec) => codec
@@ -66,7 +70,6 @@ fn explain(error: &Rustls) -> Trouble {
             format!("its TLS and ours have nothing in common: {error}"),
             OLD_SERVER,
         ),
-        Rustls::InconsistentKeys(_) => Trouble::new("'key' does not belong to 'cert'", OUR_FILES),
         other => Trouble::new(
             format!("TLS failed: {other}"),
             "see that server's error log",
