@@ -9,19 +9,21 @@ HOOKS = check_mysql notify_master notify_backup notify_fault notify_stop
 
 # program:package. The core package holds the server alone: no service that starts by itself.
 NEEDED = mariadbd:mariadb-server-core mariadb-binlog:mariadb-client keepalived:keepalived \
-         ip:iproute2 nft:nftables ps:procps
+         ip:iproute2 nft:nftables ps:procps patchelf:patchelf
 
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: help setup demo test lint build install
+.PHONY: help setup servers demo test test-servers lint build install
 
 help:
 	@echo "make demo     kill a database under load in a lab on this machine, and watch the take-over"
 	@echo "make test     all tests, those of the lab included"
+	@echo "make test-servers  failover, hang, switch, rejoin and divergence on five servers, as a table"
 	@echo "make lint     formatting and clippy, as the CI runs them"
 	@echo "make build    the programs, optimised, in $(TARGET)/release"
 	@echo "make install  copy them to DESTDIR and PREFIX (/usr); run make build first"
 	@echo "make setup    install what the lab needs, where it is missing (Debian, Ubuntu)"
+	@echo "make servers  fetch four other MySQL and MariaDB servers into a cache folder (1.2 GB)"
 
 setup:
 	@missing=""; \
@@ -35,12 +37,18 @@ setup:
 	apt-get update -q </dev/null && \
 	apt-get install -q -y --no-install-recommends $$missing </dev/null
 
+servers: setup
+	tests/servers/fetch
+
 demo: setup
 	$(CARGO) run -p lab -- demo
 
 # Each test of the lab starts two servers and two keepaliveds: two labs at a time are enough.
-test: setup
+test: servers
 	$(CARGO) test --workspace -- --test-threads=2
+
+test-servers: servers
+	$(CARGO) run -p lab -- servers
 
 lint:
 	$(CARGO) fmt --all -- --check

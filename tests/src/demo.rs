@@ -12,6 +12,7 @@ use crate::ledger::{Ledger, ms};
 use crate::node::Node;
 use crate::options::{Hooks, LabOptions, NodeId};
 use crate::programs;
+use crate::server::Server;
 use crate::timeline::{Event, ServerState, What};
 use crate::verdict::Verdict;
 use crate::writer::Via;
@@ -20,13 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const WIDTH: usize = 46;
 
 /// Runs the demo and prints what happened. Fails if a write was lost that must not be.
-pub fn run(hooks: Hooks) -> Result<()> {
+pub fn run(server: Server, hooks: Hooks) -> Result<()> {
     let floor = matches!(hooks, Hooks::Nothing);
     println!("Building the programs (a minute the first time) ...");
     programs::prepare()?;
-    println!("Starting two MariaDB servers, two keepaliveds, a switch and a client ...");
+    println!("Starting two servers ({server}), two keepaliveds, a switch and a client ...");
     let started = Instant::now();
     let lab = Lab::start(LabOptions {
+        server,
         hooks,
         ..LabOptions::default()
     })?;

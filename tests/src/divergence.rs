@@ -32,27 +32,49 @@ pub fn claimed(node: &Node) -> Option<String> {
 pub struct Surplus {
     /// Rows of the ledger.
     pub rows: usize,
-    /// Transactions of the binary log: beyond this GTID for each server id.
-    pub beyond: Vec<Gtid>,
+    /// Transactions of the binary log, in the server's own notation.
+    pub beyond: String,
 }
 
 /// Looks for what `node` has and `serving` lacks. None if there is nothing.
 pub fn surplus(node: &Node, serving: &Node) -> Result<Option<Surplus>> {
     let (ours, theirs) = (ledger(node)?, ledger(serving)?);
     let rows = ours.difference(&theirs).count();
+    let beyond = if node.server().is_mariadb() {
+        beyond_state(node, serving)?
+    } else {
+        let theirs = one(serving, "SELECT @@global.gtid_executed")?;
+        one(
+            node,
+            &format!("SELECT GTID_SUBTRACT(@@global.gtid_executed, '{theirs}')"),
+        )?
+    };
+    Ok((rows > 0 || !beyond.is_empty()).then_some(Surplus { rows, beyond }))
+}
+
+/// For each domain and server: the last number, where the other node has only lower ones.
+fn beyond_state(node: &Node, serving: &Node) -> Result<String> {
     let (ours, theirs) = (state(node)?, state(serving)?);
-    let beyond: Vec<Gtid> = ours
+    let beyond: Vec<String> = ours
         .into_iter()
         .filter(|((domain, server_id), seq)| {
             theirs.get(&(*domain, *server_id)).is_none_or(|t| seq > t)
         })
-        .map(|((domain, server_id), seq)| Gtid {
-            domain,
-            server_id,
-            seq,
+        .map(|((domain, server_id), seq)| {
+            Gtid {
+                domain,
+                server_id,
+                seq,
+            }
+            .to_string()
         })
         .collect();
-    Ok((rows > 0 || !beyond.is_empty()).then_some(Surplus { rows, beyond }))
+    Ok(beyond.join(","))
+}
+
+fn one(node: &Node, question: &str) -> Result<String> {
+    let rows = node.query_local(question)?;
+    Ok(rows.first().map(|row| row.at(0)).unwrap_or_default().into())
 }
 
 /// Makes sure of a claimed divergence: it is true, the node is closed and its check keeps it out of election.
@@ -79,9 +101,7 @@ fn ledger(node: &Node) -> Result<BTreeSet<u64>> {
 }
 
 fn state(node: &Node) -> Result<BTreeMap<(u32, u32), u64>> {
-    let rows = node.query_local("SELECT @@gtid_binlog_state")?;
-    let text = rows.first().map(|row| row.at(0)).unwrap_or_default();
-    Ok(text
+    Ok(one(node, "SELECT @@gtid_binlog_state")?
         .split(',')
         .filter_map(Gtid::parse)
         .map(|gtid| ((gtid.domain, gtid.server_id), gtid.seq))

@@ -15,9 +15,10 @@ use crate::netns::Netns;
 use crate::network::{Direction, Host, Network};
 use crate::node::Node;
 use crate::options::{Hooks, LabOptions, NodeId};
+use crate::server::Server;
 use crate::supervisor::Supervisor;
 use crate::timeline::{Timeline, What};
-use crate::writer::{Via, Writers};
+use crate::writer::{Job, Via, Writers};
 use crate::{programs, replication, template};
 
 /// Two nodes and a client. When it is dropped, or its process dies in any way, nothing is left of it.
@@ -41,7 +42,7 @@ impl Lab {
         let timeline = Timeline::default();
         let (template, network) = thread::scope(|scope| {
             let network = scope.spawn(|| Network::build(&id, &supervisor));
-            let template = template::ready();
+            let template = template::ready(options.server);
             (
                 template,
                 network
@@ -84,22 +85,18 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Why no lab can be had on this machine, if so: not root, or a program is missing.
+    /// Why no lab of this server can be had on this machine, if so: not root, or a program is missing.
     #[must_use]
-    pub fn unavailable() -> Option<String> {
+    pub fn unavailable(server: Server) -> Option<String> {
         if !nix::unistd::geteuid().is_root() {
             return Some("network namespaces need root".to_owned());
         }
-        let needed = [
-            "/usr/sbin/mariadbd",
-            "/usr/sbin/keepalived",
-            "/usr/sbin/nft",
-            "/usr/bin/mariadb-binlog",
-        ];
+        let needed = ["/usr/sbin/keepalived", "/usr/sbin/nft"];
         needed
             .into_iter()
             .find(|path| !Path::new(path).exists())
-            .map(|path| format!("{path} is missing"))
+            .map(|path| format!("{path} is missing: run make setup"))
+            .or_else(|| server.missing())
     }
 
     fn start_servers(&self) -> Result<()> {
@@ -247,7 +244,12 @@ impl Lab {
             .iter()
             .map(|&via| {
                 let (host, target) = via.target(&paths);
-                (via, self.netns(host).clone(), target)
+                Job {
+                    via,
+                    netns: self.netns(host).clone(),
+                    target,
+                    server: self.options.server,
+                }
             })
             .collect();
         let first = self
@@ -272,8 +274,9 @@ impl Lab {
     }
 
     fn level(&self, source: &Node, replica: &Node) -> Result<bool> {
-        let count = "SELECT COUNT(*), COALESCE(MAX(id),0), @@gtid_binlog_pos FROM lab.ledger";
-        Ok(source.query_local(count)? == replica.query_local(count)?)
+        let executed = self.options.server.executed();
+        let count = format!("SELECT COUNT(*), COALESCE(MAX(id),0), {executed} FROM lab.ledger");
+        Ok(source.query_local(&count)? == replica.query_local(&count)?)
     }
 }
 

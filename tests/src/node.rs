@@ -22,6 +22,7 @@ use crate::netns::{self, Netns};
 use crate::network::{Network, VIP};
 use crate::options::{LabOptions, NodeId, NodePaths};
 use crate::received::Received;
+use crate::server::Server;
 use crate::sql::{self, Login, Row, Target};
 use crate::supervisor::Supervisor;
 use crate::template;
@@ -38,6 +39,7 @@ pub struct Node {
     timeline: Timeline,
     watch: Watch,
     own_disk: bool,
+    server: Server,
     state: Mutex<State>,
 }
 
@@ -82,7 +84,8 @@ impl Node {
         template::copy(template, &paths.data())?;
         config::write_all(id, &paths, options)?;
         let netns = network.host(id.host()).clone();
-        let watch = Watch::start(id, &netns, Target::Socket(paths.socket()), timeline);
+        let socket = Target::Socket(paths.socket());
+        let watch = Watch::start(id, options.server, &netns, socket, timeline);
         let state = State {
             server: None,
             keepalived: None,
@@ -100,6 +103,7 @@ impl Node {
             timeline,
             watch,
             own_disk,
+            server: options.server,
             state,
         })
     }
@@ -122,10 +126,16 @@ impl Node {
         &self.netns
     }
 
-    /// Statements as root through the node's own socket: the rows of the last one.
+    /// What its database is.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        self.server
+    }
+
+    /// Statements as root through the node's own socket, in MariaDB's words: the rows of the last one.
     pub fn query_local(&self, statements: &str) -> Result<Vec<Row>> {
         let mut conn = self.connect(Duration::from_secs(20))?;
-        sql::rows(&mut conn, statements)
+        sql::rows(&mut conn, &self.server.words(statements))
     }
 
     /// A connection of root through the node's own socket.
@@ -151,7 +161,7 @@ impl Node {
         self.read_only().is_ok_and(|closed| !closed)
     }
 
-    /// The rows of SHOW ALL SLAVES STATUS.
+    /// The channels from which it replicates.
     pub fn replica_status(&self) -> Result<Vec<Row>> {
         self.query_local("SHOW ALL SLAVES STATUS")
     }

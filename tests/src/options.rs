@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::network::Host;
+use crate::server::Server;
 
 /// One of the two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,8 +80,10 @@ impl fmt::Display for NodeId {
 /// How replicas find their place in the source's binary log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positioning {
-    /// MariaDB's `MASTER_USE_GTID=slave_pos`.
+    /// MySQL's auto position, MariaDB's `MASTER_USE_GTID=slave_pos`.
     Gtid,
+    /// MariaDB's `MASTER_USE_GTID=current_pos`.
+    GtidCurrent,
     /// File and position.
     Position,
 }
@@ -129,6 +132,8 @@ impl fmt::Debug for Hooks {
 /// What can be chosen about a lab. Start from `LabOptions::default()`.
 #[derive(Debug, Clone)]
 pub struct LabOptions {
+    /// What the nodes' databases are.
+    pub server: Server,
     /// What keepalived runs.
     pub hooks: Hooks,
     /// How node-b replicates from node-a at the beginning.
@@ -143,7 +148,7 @@ pub struct LabOptions {
     pub sync_binlog: u32,
     /// `innodb_flush_log_at_trx_commit`.
     pub flush_log_at_trx_commit: u32,
-    /// `gtid_strict_mode`.
+    /// `gtid_strict_mode` of a MariaDB.
     pub gtid_strict_mode: bool,
     /// Whether a server leaves replication stopped when it starts.
     pub skip_slave_start: bool,
@@ -151,7 +156,7 @@ pub struct LabOptions {
     pub data_size: Option<String>,
     /// Gives the suite's state and run folders file systems of their own, of this size (`64k`), in memory.
     pub suite_folder_size: Option<String>,
-    /// More lines for the `[mariadbd]` section of both nodes.
+    /// More lines for the `[mysqld]` section of both nodes.
     pub my_cnf: Vec<String>,
     /// Keys of the suite's configuration: ("section.key", value in TOML). An empty section is the top level.
     pub toml: Vec<(String, String)>,
@@ -164,6 +169,7 @@ pub struct LabOptions {
 impl Default for LabOptions {
     fn default() -> Self {
         Self {
+            server: Server::chosen(),
             hooks: Hooks::Suite,
             positioning: Positioning::Gtid,
             priorities: [250, 200],
@@ -191,6 +197,13 @@ impl LabOptions {
             hooks: Hooks::Nothing,
             ..Self::default()
         }
+    }
+
+    /// With semi-synchronous replication, managed by the suite.
+    #[must_use]
+    pub fn with_semi_sync(mut self) -> Self {
+        self.my_cnf.extend(self.server.semi_sync_options());
+        self
     }
 
     /// Sets a key of the suite's configuration, e.g. `("promote.boot_wait", "\"5s\"")`.

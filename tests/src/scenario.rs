@@ -61,7 +61,7 @@ impl Scenario {
 
     /// Only the servers run.
     pub fn quiet(options: LabOptions) -> Result<Option<Self>> {
-        if let Some(why) = Lab::unavailable() {
+        if let Some(why) = Lab::unavailable(options.server) {
             eprintln!("skipped: {why}");
             return Ok(None);
         }
@@ -215,9 +215,10 @@ impl Scenario {
         };
         let wanted = self.lab.options().positioning;
         for row in self.lab.node(serving.other()).replica_status()? {
-            let using = row.get("Using_Gtid").to_owned();
-            if (using == "No") != (wanted == Positioning::Position) {
-                let failure = format!("{wanted:?} is configured, and Using_Gtid is {using}");
+            let by_gtid =
+                row.get("Auto_Position") == "1" || !matches!(row.get("Using_Gtid"), "No" | "");
+            if by_gtid != (wanted != Positioning::Position) {
+                let failure = format!("{wanted:?} is configured, and by GTID is {by_gtid}");
                 verdict.failures.push(failure);
             }
         }

@@ -47,13 +47,16 @@ impl Login {
 pub struct Row(Vec<(String, Option<String>)>);
 
 impl Row {
-    /// The text of a column; empty for NULL and for a column that is not there.
+    /// The text of a column; empty for NULL and for a column that is not there. A replica's columns have
+    /// other names on newer MySQL: the old ones find them too.
     #[must_use]
     pub fn get(&self, column: &str) -> &str {
-        let found = self
-            .0
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(column));
+        let newer = column
+            .replace("Master", "Source")
+            .replace("Slave", "Replica");
+        let found = self.0.iter().find(|(name, _)| {
+            name.eq_ignore_ascii_case(column) || name.eq_ignore_ascii_case(&newer)
+        });
         found.and_then(|(_, text)| text.as_deref()).unwrap_or("")
     }
 

@@ -11,6 +11,7 @@ use crate::lab::Lab;
 use crate::ledger::{Ack, Gap, Ledger, WriterLog, ms};
 use crate::node::Node;
 use crate::options::NodeId;
+use crate::received::Transactions;
 
 /// How long a replica without writers may need to become level.
 const LAG: Duration = Duration::from_secs(3);
@@ -265,26 +266,22 @@ fn table(node: &Node) -> Result<BTreeSet<u64>> {
         .collect())
 }
 
-/// For each node: the highest number of each server that it was seen to have received.
-fn received(lab: &Lab) -> Result<[BTreeMap<u32, u64>; 2]> {
+/// For each node: what it was seen to have received.
+fn received(lab: &Lab) -> Result<[Transactions; 2]> {
     let paths = [lab.a().paths(), lab.b().paths()];
+    let server = lab.options().server;
     Ok([
-        lab.a().received().resolve(paths)?,
-        lab.b().received().resolve(paths)?,
+        lab.a().received().resolve(server, paths)?,
+        lab.b().received().resolve(server, paths)?,
     ])
 }
 
-fn was_received(received: &[BTreeMap<u32, u64>; 2], ack: &Ack) -> bool {
-    let Some((server_id, _, Some(gtid))) = ack.by else {
+fn was_received(received: &[Transactions; 2], ack: &Ack) -> bool {
+    let Some((server_id, _, gtid)) = ack.by else {
         return false;
     };
-    let by_other = |node: NodeId| node.server_id() != server_id;
     NodeId::ALL
         .into_iter()
-        .filter(|&node| by_other(node))
-        .any(|node| {
-            received[node.index()]
-                .get(&gtid.server_id)
-                .is_some_and(|&seq| seq >= gtid.seq)
-        })
+        .filter(|node| node.server_id() != server_id)
+        .any(|node| received[node.index()].contain(ack.id, gtid))
 }

@@ -14,6 +14,7 @@ use crate::netns::{self, Netns};
 use crate::network::VIP;
 use crate::options::NodeId;
 use crate::received::Received;
+use crate::server::Server;
 use crate::sql::{self, Login, Row, Target};
 use crate::timeline::{ServerState, Timeline, What};
 
@@ -29,11 +30,18 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn start(node: NodeId, netns: &Netns, socket: Target, timeline: &Timeline) -> Self {
+    pub(crate) fn start(
+        node: NodeId,
+        server: Server,
+        netns: &Netns,
+        socket: Target,
+        timeline: &Timeline,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let received = Arc::<Mutex<Received>>::default();
         let mut server = ServerEye {
             node,
+            look: server.words(LOOK),
             socket,
             conn: None,
             state: None,
@@ -89,6 +97,7 @@ fn watch_vip(node: NodeId, netns: &Netns, timeline: &Timeline, stop: &AtomicBool
 
 struct ServerEye {
     node: NodeId,
+    look: String,
     socket: Target,
     conn: Option<Conn>,
     state: Option<ServerState>,
@@ -119,7 +128,7 @@ impl ServerEye {
             Ok(conn) => conn,
             Err(error) => return state_of(&error.into()),
         };
-        match sql::result_sets(&mut conn, LOOK) {
+        match sql::result_sets(&mut conn, &self.look) {
             Ok(sets) => {
                 self.conn = Some(conn);
                 if let Some(rows) = sets.get(1) {

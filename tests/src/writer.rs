@@ -16,7 +16,17 @@ use crate::ledger::{Ack, Gtid, Ledger, WriterLog};
 use crate::netns::Netns;
 use crate::network::VIP;
 use crate::options::{NodeId, NodePaths};
+use crate::server::Server;
 use crate::sql::{self, Login, Target};
+
+/// What a writer writes to.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    pub via: Via,
+    pub netns: Netns,
+    pub target: Target,
+    pub server: Server,
+}
 
 const EPOCH: &str = "COALESCE((SELECT MAX(epoch) FROM keepalived_mysql.promotion WHERE state IN ('opening','opened')),0)";
 const READ_TIMEOUT: Duration = Duration::from_millis(400);
@@ -87,10 +97,11 @@ pub struct Writers {
 }
 
 impl Writers {
-    pub(crate) fn start(jobs: Vec<(Via, Netns, Target)>, first: u32) -> Self {
+    pub(crate) fn start(jobs: Vec<Job>, first: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut logs, mut threads) = (Vec::new(), Vec::new());
-        for (number, (via, netns, target)) in (first..).zip(jobs) {
+        for (number, job) in (first..).zip(jobs) {
+            let via = job.via;
             let (through_vip, fresh) =
                 (matches!(via, Via::Vip(_)), matches!(via, Via::FreshVip(_)));
             let log = WriterLog {
@@ -104,7 +115,8 @@ impl Writers {
             let pause = Duration::from_micros(1_000_000 / u64::from(via.rate().max(1)));
             let mut writer = Writer {
                 number,
-                target,
+                target: job.target,
+                server: job.server,
                 log,
                 pause,
                 fresh,
@@ -112,7 +124,7 @@ impl Writers {
                 conn: None,
                 next: 0,
             };
-            threads.push(thread::spawn(move || writer.run(&netns)));
+            threads.push(thread::spawn(move || writer.run(&job.netns)));
         }
         Self {
             stop,
@@ -171,6 +183,7 @@ fn lock(log: &Mutex<WriterLog>) -> MutexGuard<'_, WriterLog> {
 struct Writer {
     number: u32,
     target: Target,
+    server: Server,
     log: Arc<Mutex<WriterLog>>,
     pause: Duration,
     fresh: bool,
@@ -205,7 +218,7 @@ impl Writer {
         let id = u64::from(self.number) * 1_000_000_000_000 + self.next;
         let mut ack = None;
         let sent_us = now_us();
-        let outcome = write(&mut conn, id, self.number, sent_us, &mut ack);
+        let outcome = self.write(&mut conn, id, sent_us, &mut ack);
         if let Some(ack) = ack {
             lock(&self.log).acks.push(ack);
         }
@@ -260,39 +273,42 @@ impl Writer {
     fn refused(&self, why: String) {
         *lock(&self.log).refused.entry(why).or_default() += 1;
     }
+
+    fn write(
+        &self,
+        conn: &mut Conn,
+        id: u64,
+        sent_us: u64,
+        ack: &mut Option<Ack>,
+    ) -> mysql::Result<()> {
+        let (writer, transaction) = (self.number, self.server.last_transaction());
+        let statements = format!(
+            "INSERT INTO lab.ledger (id, writer, server_id, epoch, at) SELECT {id}, {writer}, @@server_id, {EPOCH}, NOW(6); \
+             SELECT @@server_id, epoch, {transaction} FROM lab.ledger WHERE id = {id}"
+        );
+        let mut answer = conn.query_iter(statements)?;
+        let done = ack.insert(Ack {
+            id,
+            sent_us,
+            acked_us: now_us(),
+            by: None,
+        });
+        answer.iter();
+        if let Some(set) = answer.iter() {
+            for row in set {
+                if let Ok((server_id, epoch, gtid)) =
+                    mysql::from_row_opt::<(u32, u64, String)>(row?)
+                {
+                    done.by = Some((server_id, epoch, Gtid::parse(&gtid)));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Errors that end a connection or a running statement leave open what became of the row.
 fn is_refusal(code: u16) -> bool {
     const INTERRUPTED: [u16; 5] = [1053, 1180, 1317, 1927, 3024];
     !INTERRUPTED.contains(&code)
-}
-
-fn write(
-    conn: &mut Conn,
-    id: u64,
-    writer: u32,
-    sent_us: u64,
-    ack: &mut Option<Ack>,
-) -> mysql::Result<()> {
-    let statements = format!(
-        "INSERT INTO lab.ledger (id, writer, server_id, epoch, at) SELECT {id}, {writer}, @@server_id, {EPOCH}, NOW(6); \
-         SELECT @@server_id, epoch, @@last_gtid FROM lab.ledger WHERE id = {id}"
-    );
-    let mut answer = conn.query_iter(statements)?;
-    let done = ack.insert(Ack {
-        id,
-        sent_us,
-        acked_us: now_us(),
-        by: None,
-    });
-    answer.iter();
-    if let Some(set) = answer.iter() {
-        for row in set {
-            if let Ok((server_id, epoch, gtid)) = mysql::from_row_opt::<(u32, u64, String)>(row?) {
-                done.by = Some((server_id, epoch, Gtid::parse(&gtid)));
-            }
-        }
-    }
-    Ok(())
 }

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// False where no lab can be had.
 fn possible() -> bool {
-    let why = Lab::unavailable();
+    let why = Lab::unavailable(lab::Server::chosen());
     if let Some(why) = &why {
         eprintln!("skipped: {why}");
     }

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use crate::network::VIP;
 use crate::options::{HookCommands, Hooks, LabOptions, NodeId, NodePaths};
+use crate::server::Server;
 
 /// The server's command line: keepalived recognises the process by it.
-pub(crate) fn server_command(paths: &NodePaths) -> [String; 2] {
+pub(crate) fn server_command(server: Server, paths: &NodePaths) -> [String; 2] {
     let defaults = format!("--defaults-file={}/my.cnf", paths.etc().display());
-    ["/usr/sbin/mariadbd".to_owned(), defaults]
+    [server.program().display().to_string(), defaults]
 }
 
 /// keepalived.conf of a node.
@@ -37,7 +38,7 @@ fn global(node: NodeId) -> String {
 
 fn trackers(text: &mut String, paths: &NodePaths, options: &LabOptions, hooks: &HookCommands) {
     if options.track_process {
-        let [program, argument] = server_command(paths);
+        let [program, argument] = server_command(options.server, paths);
         let _ = write!(
             text,
             "vrrp_track_process mysqld {{

@@ -36,7 +36,7 @@ fn defaults(paths: &NodePaths, options: &LabOptions) -> Sections {
     let etc = paths.etc();
     let password = quoted(etc.join("password").display());
     let positioning = match options.positioning {
-        Positioning::Gtid => "gtid",
+        Positioning::Gtid | Positioning::GtidCurrent => "gtid",
         Positioning::Position => "position",
     };
     let mut all = Sections::new();

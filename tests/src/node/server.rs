@@ -25,7 +25,7 @@ impl Node {
             bail!("{}: the server runs already", self.id);
         }
         self.note("start the server");
-        let [program, argument] = server_command(&self.paths);
+        let [program, argument] = server_command(self.server, &self.paths);
         let mut command = Command::new(program);
         command
             .arg(argument)

@@ -37,7 +37,7 @@ impl std::error::Error for Broken {}
 
 /// False where no lab can be had.
 pub fn possible() -> bool {
-    let why = Lab::unavailable();
+    let why = Lab::unavailable(lab::Server::chosen());
     if let Some(why) = &why {
         eprintln!("skipped: {why}");
     }
