@@ -144,12 +144,7 @@ fn five_modes(kind: Kind) {
     server.start(&pki.flags(&expired));
     out_of_date(&server, &pki);
 
-    let without = if kind == Kind::MySql97 {
-        "--tls-version="
-    } else {
-        "--skip-ssl"
-    };
-    server.start(&[without.to_owned()]);
+    server.start(&[kind.no_tls()]);
     no_tls(&server, &pki);
 
     server.start(&pki.flags(&named));
@@ -281,17 +276,9 @@ fn no_tls(server: &Server, pki: &Pki) {
 }
 
 fn connections(server: &Server) -> u64 {
-    let target = Target {
-        endpoint: Endpoint::Socket(server.socket()),
-        user: "root".into(),
-        password: None,
-        encryption: None,
-    };
     let deadline = Deadline::after(Duration::from_secs(20));
-    let mut session = Session::connect(&target, deadline).unwrap();
-    let rows = session
-        .rows("SHOW GLOBAL STATUS LIKE 'Connections'", deadline)
-        .unwrap();
+    let sql = "SHOW GLOBAL STATUS LIKE 'Connections'";
+    let rows = server.session().rows(sql, deadline).unwrap();
     rows[0].at(1).unwrap().parse().unwrap()
 }
 

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 pub enum Kind {
     /// The installed MariaDB.
     MariaDb,
+    /// MariaDB 10.5, if `tests/servers/fetch` brought it.
+    MariaDb105,
     /// MariaDB 11.8, if `tests/servers/fetch` brought it.
     MariaDb118,
     /// MySQL 9.7, if `tests/servers/fetch` brought it.
@@ -36,6 +38,7 @@ impl Kind {
         );
         match self {
             Self::MariaDb => PathBuf::from("/"),
+            Self::MariaDb105 => cache.join("mariadb-10.5"),
             Self::MariaDb118 => cache.join("mariadb-11.8"),
             Self::MySql97 => cache.join("mysql-9.7"),
             Self::MySql56 => cache.join("mysql-5.6/server"),
@@ -44,7 +47,7 @@ impl Kind {
 
     fn program(self) -> PathBuf {
         self.root().join(match self {
-            Self::MariaDb | Self::MariaDb118 => "usr/sbin/mariadbd",
+            Self::MariaDb | Self::MariaDb105 | Self::MariaDb118 => "usr/sbin/mariadbd",
             Self::MySql97 => "usr/sbin/mysqld",
             Self::MySql56 => "mysqld",
         })
@@ -52,21 +55,31 @@ impl Kind {
 
     fn share(self) -> PathBuf {
         self.root().join(match self {
-            Self::MariaDb | Self::MySql97 => "usr/share/mysql",
+            Self::MariaDb | Self::MariaDb105 | Self::MySql97 => "usr/share/mysql",
             Self::MariaDb118 => "usr/share/mariadb",
             Self::MySql56 => "share",
         })
     }
 
-    /// The folder of its plugins.
-    pub fn plugins(self) -> PathBuf {
+    /// The folder of its plugins, where it is not the one that the server was built with.
+    fn plugins(self) -> PathBuf {
         self.root().join(match self {
-            Self::MySql97 => "usr/lib/mysql/plugin",
-            Self::MariaDb if !self.root().join("usr/lib/mysql/plugin").exists() => {
-                "usr/lib/mysql/plugin-is-not-here"
-            }
+            Self::MySql56 => "lib/plugin",
             _ => "usr/lib/mysql/plugin",
         })
+    }
+
+    /// Whether it is MariaDB.
+    pub fn is_mariadb(self) -> bool {
+        matches!(self, Self::MariaDb | Self::MariaDb105 | Self::MariaDb118)
+    }
+
+    /// The flag of a server without TLS.
+    pub fn no_tls(self) -> String {
+        match self {
+            Self::MySql97 => "--tls-version=".to_owned(),
+            _ => "--skip-ssl".to_owned(),
+        }
     }
 
     /// The flags of every start, the first included.
@@ -92,7 +105,7 @@ impl Kind {
                 "--innodb-log-file-size=4M",
                 "--innodb-use-native-aio=0",
             ],
-            Self::MariaDb => &[
+            Self::MariaDb | Self::MariaDb105 => &[
                 "--innodb-data-file-path=ibdata1:3M:autoextend",
                 "--innodb-log-file-size=4M",
                 "--innodb-use-native-aio=0",
@@ -118,7 +131,7 @@ impl Kind {
         let files: &[&str] = match self {
             Self::MySql97 => return None,
             Self::MySql56 => &["mysql_system_tables.sql", "mysql_system_tables_data.sql"],
-            Self::MariaDb => &[
+            Self::MariaDb | Self::MariaDb105 => &[
                 "mysql_system_tables.sql",
                 "mysql_system_tables_data.sql",
                 "mysql_performance_tables.sql",
@@ -302,6 +315,18 @@ impl Server {
         let last = answers.last().and_then(|answer| answer.rows.first());
         let value = last.and_then(|row| row.at(0)).unwrap_or_default();
         Ok(value.to_owned())
+    }
+
+    /// A session as root over the socket.
+    pub fn session(&self) -> Session {
+        let target = Target {
+            endpoint: Endpoint::Socket(self.socket()),
+            user: "root".into(),
+            password: None,
+            encryption: None,
+        };
+        Session::connect(&target, Deadline::after(Duration::from_secs(20)))
+            .expect("a session of root")
     }
 
     /// Statements as root over the socket: the first value of the last one.
