@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use keepalived_mysql::config::{Tls, TlsMode};
 use keepalived_mysql::deadline::{Deadline, Pauses};
+use keepalived_mysql::node::Contact;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::replication::replica::{Receiver, ReplicaStatus};
 use keepalived_mysql::server::connection::Session;
@@ -44,8 +45,9 @@ impl Pair {
     fn new(kind: Kind) -> Option<Self> {
         let (source, mut replica) = (Server::new(kind)?, Server::new(kind)?);
         replica.start(&["--server-id=2".to_owned(), kind.no_tls()]);
-        let version = replica.root("SELECT VERSION()");
-        let dialect = Dialect::parse(&version, &version, false).unwrap();
+        let dialect = Contact::open(&replica.root_target(), soon())
+            .unwrap()
+            .dialect;
         Some(Self {
             kind,
             source,

@@ -304,29 +304,27 @@ impl Server {
 
     fn try_root(&self, sql: &str) -> Result<String, ServerError> {
         let deadline = Deadline::after(Duration::from_secs(20));
-        let target = Target {
-            endpoint: Endpoint::Socket(self.socket()),
-            user: "root".into(),
-            password: None,
-            encryption: None,
-        };
-        let mut session = Session::connect(&target, deadline)?;
+        let mut session = Session::connect(&self.root_target(), deadline)?;
         let answers = session.run(sql, deadline)?;
         let last = answers.last().and_then(|answer| answer.rows.first());
         let value = last.and_then(|row| row.at(0)).unwrap_or_default();
         Ok(value.to_owned())
     }
 
-    /// A session as root over the socket.
-    pub fn session(&self) -> Session {
-        let target = Target {
+    /// As root over the socket.
+    pub fn root_target(&self) -> Target {
+        Target {
             endpoint: Endpoint::Socket(self.socket()),
             user: "root".into(),
             password: None,
             encryption: None,
-        };
-        Session::connect(&target, Deadline::after(Duration::from_secs(20)))
-            .expect("a session of root")
+        }
+    }
+
+    /// A session as root over the socket.
+    pub fn session(&self) -> Session {
+        let deadline = Deadline::after(Duration::from_secs(20));
+        Session::connect(&self.root_target(), deadline).expect("a session of root")
     }
 
     /// Statements as root over the socket: the first value of the last one.
