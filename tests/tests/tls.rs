@@ -85,7 +85,10 @@ fn a_failover_and_a_rejoin(server: Server) -> Result<()> {
     channel_is_encrypted(&scenario, NodeId::A, &ca)?;
     scenario.a().drain(false)?;
     scenario.acks(100)?;
-    // Back in sync, so that the next fault has somewhere to go.
+    let in_sync = scenario.a().paths().run().join("suite/VI_1/sync.json");
+    scenario
+        .a()
+        .wait_until("was seen in sync", PATIENCE, |_| Ok(in_sync.exists()))?;
     scenario.b().kill_server()?;
     scenario.serves(NodeId::A)?;
     scenario.acks(100)?;

@@ -190,9 +190,10 @@ impl Server {
     fn initialise(&mut self) {
         let data = self.data();
         fs::create_dir(&data).expect("data");
+        fs::create_dir(self.path("tmp")).expect("tmp");
         let mut command = Command::new(self.kind.program());
         command.args(self.kind.flags());
-        command.arg(format!("--datadir={}", data.display()));
+        command.args(self.folders());
         let log = self.path("initialise.log");
         let errors = File::create(&log).expect("log");
         command
@@ -233,6 +234,14 @@ impl Server {
         self.folder.path()
     }
 
+    /// A folder for temporary tables too: a server that starts removes those of others in it.
+    fn folders(&self) -> [String; 2] {
+        [
+            format!("--datadir={}", self.data().display()),
+            format!("--tmpdir={}", self.path("tmp").display()),
+        ]
+    }
+
     fn data(&self) -> PathBuf {
         self.path("data")
     }
@@ -259,8 +268,8 @@ impl Server {
             .arg(self.kind.program());
         command
             .args(self.kind.flags())
+            .args(self.folders())
             .args([
-                format!("--datadir={}", self.data().display()),
                 format!("--socket={}", self.socket().display()),
                 format!("--pid-file={}", self.path("pid").display()),
                 format!("--port={}", self.port),
