@@ -5,4 +5,6 @@ pub mod connection;
 pub mod denied;
 pub mod dialect;
 pub mod masked;
+pub mod source_tls;
 pub mod status;
+pub mod tls;
