@@ -11,6 +11,7 @@ use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Tar
 use crate::server::dialect::{Dialect, Known};
 use crate::server::quick::{self, NoAnswer};
 use crate::server::status::{StatusRow, parse_replica_status};
+use crate::server::tls::Encryption;
 use crate::sys::{self, boottime_now};
 use crate::view::{Facts, Gtids, NodeView, Started, State};
 
@@ -19,6 +20,7 @@ pub fn local_target(config: &Config, node: &Node) -> Target {
     target(
         Endpoint::Socket(node.socket.clone()),
         &config.accounts.local,
+        None,
     )
 }
 
@@ -27,14 +29,16 @@ pub fn peer_target(config: &Config, node: &Node) -> Target {
     target(
         Endpoint::Tcp(node.address, node.port),
         &config.accounts.peer,
+        Encryption::of(config, node),
     )
 }
 
-fn target(endpoint: Endpoint, account: &Account) -> Target {
+fn target(endpoint: Endpoint, account: &Account, encryption: Option<Encryption>) -> Target {
     Target {
         endpoint,
         user: account.user.clone(),
         password: account.password.clone(),
+        encryption,
     }
 }
 
@@ -267,7 +271,9 @@ pub fn view_of(node: &Node, facts: Result<Facts, ServerError>) -> NodeView {
             let state = match &error {
                 ServerError::NotListening { .. } => State::Down,
                 ServerError::Silent { .. } => State::Silent,
-                ServerError::Answered { .. } | ServerError::Denied(_) => State::Alive,
+                ServerError::Answered { .. }
+                | ServerError::Denied(_)
+                | ServerError::Encryption { .. } => State::Alive,
                 // The connection broke half way: it may be dying or it may be garbage; not a proof.
                 ServerError::Lost { .. } => State::Silent,
             };

@@ -17,6 +17,7 @@ mod sections;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unsupported;
 
 use std::net::IpAddr;

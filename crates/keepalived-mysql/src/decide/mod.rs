@@ -3,6 +3,7 @@
 //! Nothing here touches a server, a file or a clock.
 
 pub mod calm;
+mod channels;
 pub mod health;
 pub mod plan;
 pub mod promote;

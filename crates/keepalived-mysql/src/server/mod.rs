@@ -6,4 +6,6 @@ pub mod denied;
 pub mod dialect;
 pub mod masked;
 pub mod quick;
+pub mod source_tls;
 pub mod status;
+pub mod tls;

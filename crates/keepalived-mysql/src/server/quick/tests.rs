@@ -118,6 +118,7 @@ fn target(path: &Path) -> Target {
         endpoint: Endpoint::Socket(path.to_owned()),
         user: "nobody".into(),
         password: None,
+        encryption: None,
     }
 }
 
