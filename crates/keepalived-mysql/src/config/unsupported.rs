@@ -8,8 +8,7 @@ use super::source::Source;
 use crate::message::Message;
 
 /// Keys that are refused whatever they say.
-const KEYS: [&str; 7] = [
-    "semi_sync",
+const KEYS: [&str; 6] = [
     "witness",
     "alerts",
     "tls.ca",

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::Memory;
+use crate::decide::plan::{Plan, Planned};
 use crate::decide::promote::{Site, highest_opened};
 use crate::decide::rejoin;
 use crate::decide::rule::Refusal;
+use crate::decide::settings::{Settings, plan};
+use crate::decide::{Memory, RELAXED, Relaxed};
 use crate::epoch::Epoch;
 use crate::ledger::record::RecordState;
 use crate::replication::replica::{Receiver, ReplicaStatus};
@@ -118,6 +120,9 @@ fn own_word(input: &Input<'_>) -> Option<String> {
     if let Some(why) = &input.memory.diverged {
         return Some(format!("diverged: {why}"));
     }
+    if input.memory.relaxed == Relaxed::BeforeThisBoot && input.me.state != State::Open {
+        return Some(RELAXED.into());
+    }
     if let Some(mark) = &input.memory.fenced {
         return Some(format!(
             "fenced by {} under epoch {} while keepalived said MASTER here",
@@ -211,6 +216,11 @@ pub enum Drift {
     },
     /// Open, with steps left that come after an opening.
     FinishOpening,
+    /// Settings that do not fit the role.
+    Settings {
+        /// What to set.
+        plan: Plan,
+    },
     /// Host and keepalived contradict the recorded role.
     AdoptRole {
         /// The role that they speak for.
@@ -237,6 +247,12 @@ impl fmt::Display for Drift {
                 nodes.join(", ")
             ),
             Self::FinishOpening => f.write_str("open, with steps left that come after an opening"),
+            Self::Settings { plan } => {
+                f.write_str("settings that do not fit the role:")?;
+                plan.steps
+                    .iter()
+                    .try_for_each(|planned| write!(f, " {} ({})", planned.step.name(), planned.why))
+            }
             Self::AdoptRole { role } => {
                 write!(
                     f,
@@ -266,6 +282,8 @@ pub struct DriftInput<'a> {
     pub rejoin: bool,
     /// Whether an operator drained the node.
     pub drained: bool,
+    /// What else is set for the role.
+    pub settings: &'a Settings,
 }
 
 /// What has drifted apart, the most dangerous thing first.
@@ -313,10 +331,39 @@ fn open_drift(input: &DriftInput<'_>) -> Drift {
         return Drift::FencePeers { nodes: below };
     }
     if unfinished(input) {
-        Drift::FinishOpening
-    } else {
-        Drift::None
+        return Drift::FinishOpening;
     }
+    let me = input.me.facts.as_ref();
+    settings(
+        input,
+        me.map(|me| input.settings.while_open(me))
+            .unwrap_or_default(),
+    )
+}
+
+fn settings(input: &DriftInput<'_>, steps: Vec<Planned>) -> Drift {
+    plan(&input.me.name, steps).map_or(Drift::None, |plan| Drift::Settings { plan })
+}
+
+/// A node that keepalived gave up is left alone, whatever it is set to.
+fn closed_settings(input: &DriftInput<'_>) -> Drift {
+    let Some(me) = &input.me.facts else {
+        return Drift::None;
+    };
+    if !matches!(input.site.role, Some(Role::Backup | Role::Fault)) {
+        return Drift::None;
+    }
+    let source = rejoin::source_for(me, input.peers, input.memory);
+    let channel = source.and_then(|source| {
+        let channel = input.me.channel_from(std::slice::from_ref(source))?;
+        Some((channel, source.facts.as_ref()?))
+    });
+    settings(
+        input,
+        input
+            .settings
+            .while_closed(me, channel, input.memory.relaxed),
+    )
 }
 
 fn unfinished(input: &DriftInput<'_>) -> bool {
@@ -349,7 +396,7 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     if input.rejoin && needs_rejoin(input) {
         Drift::Rejoin
     } else {
-        Drift::None
+        closed_settings(input)
     }
 }
 

@@ -3,5 +3,7 @@
 pub mod access;
 pub mod connection;
 pub mod dialect;
+pub mod events;
 pub mod masked;
+pub mod semi_sync;
 pub mod status;

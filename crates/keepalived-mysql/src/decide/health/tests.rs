@@ -119,6 +119,7 @@ fn found(
         durability: true,
         rejoin: true,
         drained: false,
+        settings: &Settings::default(),
     })
 }
 
@@ -257,6 +258,7 @@ fn a_vip_that_cannot_be_looked_for_closes_nobody() {
         durability: true,
         rejoin: true,
         drained: false,
+        settings: &Settings::default(),
     });
     assert_eq!(found, Drift::None);
 }
