@@ -186,8 +186,13 @@ fn somebody_switches_both_sides_off_and_repair_switches_them_on() -> Result<()> 
 }
 
 /// A closer lets go the commits that wait for a replica, and is killed before it switches semi-sync on again.
+/// MariaDB lets a commit go when its session is killed, so that nothing need be switched off there.
 #[test]
 fn a_closer_is_killed_between_off_and_on() -> Result<()> {
+    if Server::chosen() != Server::MySql97 {
+        eprintln!("skipped: only MySQL holds the commit of a killed session");
+        return Ok(());
+    }
     let Some(scenario) = start(semi_sync())? else {
         return Ok(());
     };
@@ -202,6 +207,11 @@ fn a_closer_is_killed_between_off_and_on() -> Result<()> {
         NodeId::A.address()
     );
     b.run_program("/usr/sbin/nft", &[&cut], &[])?;
+    a.wait_until("a commit waits for node-b", PATIENCE, |a| {
+        let ask = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+                   WHERE STATE LIKE 'Waiting for semi-sync ACK%'";
+        Ok(a.query_local(ask)?[0].at(0) != "0")
+    })?;
     thread::scope(|scope| -> Result<()> {
         let closer =
             scope.spawn(|| scenario.by_hand(NodeId::A, "notify_fault", &["--record-intent"]));
