@@ -50,13 +50,17 @@ fn events(node: &Node) -> Result<Vec<[String; 4]>> {
         "SELECT EVENT_NAME, DEFINER, STATUS, CHARACTER_SET_CLIENT FROM information_schema.EVENTS \
          WHERE EVENT_SCHEMA = 'lab' ORDER BY EVENT_NAME",
     )?;
-    let all = rows.iter().map(|row| [0, 1, 2, 3].map(|n| row.at(n).to_owned()));
+    let all = rows
+        .iter()
+        .map(|row| [0, 1, 2, 3].map(|n| row.at(n).to_owned()));
     Ok(all.collect())
 }
 
 fn statuses(node: &Node) -> Result<Vec<String>> {
     let all = events(node)?.into_iter().map(|[_, _, status, _]| status);
-    Ok(all.map(|status| status.replace("REPLICA_SIDE", "SLAVESIDE")).collect())
+    Ok(all
+        .map(|status| status.replace("REPLICA_SIDE", "SLAVESIDE"))
+        .collect())
 }
 
 const SERVING: [&str; 3] = ["ENABLED", "SLAVESIDE_DISABLED", "ENABLED"];
@@ -72,7 +76,8 @@ fn wait_statuses(node: &Node, wanted: [&str; 3]) -> Result<()> {
 fn wait_noted(node: &Node) -> Result<()> {
     let file = node.paths().state().join("VI_1/events.json");
     let noted = |_: &Node| Ok(std::fs::read_to_string(&file).is_ok_and(|t| t.contains("by_root")));
-    node.wait_until("knows which events run", PATIENCE, noted).map(drop)
+    node.wait_until("knows which events run", PATIENCE, noted)
+        .map(drop)
 }
 
 /// Who ran the event on a server.
@@ -98,9 +103,15 @@ fn events_move_with_the_service() -> Result<()> {
     wait_statuses(b, SERVING)?;
     for event in events(b)? {
         let [name, definer, _, charset] = &event;
-        let old = before.iter().find(|[old, ..]| old == name).context("an event more")?;
+        let old = before
+            .iter()
+            .find(|[old, ..]| old == name)
+            .context("an event more")?;
         ensure!(definer == &old[1], "another definer: {event:?}, {old:?}");
-        ensure!(charset == &old[3], "another character set: {event:?}, {old:?}");
+        ensure!(
+            charset == &old[3],
+            "another character set: {event:?}, {old:?}"
+        );
     }
     b.wait_until("its event has run", PATIENCE, |b| {
         Ok(ran_by(b, NodeId::B)? == ["app@localhost"])
@@ -176,7 +187,9 @@ fn without_the_option_events_are_left_alone() -> Result<()> {
     };
     let (a, b) = (scenario.a(), scenario.b());
     a.query_local("CREATE EVENT lab.daily ON SCHEDULE EVERY 1 DAY DO SELECT 1")?;
-    b.wait_until("has the event", PATIENCE, |b| Ok(statuses(b)? == ["SLAVESIDE_DISABLED"]))?;
+    b.wait_until("has the event", PATIENCE, |b| {
+        Ok(statuses(b)? == ["SLAVESIDE_DISABLED"])
+    })?;
     a.drain(true)?;
     scenario.serves(NodeId::B)?;
     a.drain(false)?;

@@ -45,7 +45,10 @@ fn only_the_standby_is_relaxed() -> Result<()> {
     b.wait_until("has no mark", PATIENCE, |b| Ok(!marked(b)))?;
     let durable = "SELECT COUNT(*) FROM keepalived_mysql.promotion \
                    WHERE state = 'opened' AND record LIKE '%\"durable\":true%'";
-    ensure!(b.query_local(durable)?[0].at(0) == "1", "the record says that it is not durable");
+    ensure!(
+        b.query_local(durable)?[0].at(0) == "1",
+        "the record says that it is not durable"
+    );
     a.drain(false)?;
     scenario.finish(End::Follows).map(drop)
 }
@@ -84,7 +87,9 @@ fn a_standby_is_durable_again_when_keepalived_stops() -> Result<()> {
     let b = scenario.b();
     wait_relaxed(b)?;
     b.term_keepalived()?;
-    b.wait_until("is durable", PATIENCE, |b| Ok(is(b, "1", "1")? && !marked(b)))?;
+    b.wait_until("is durable", PATIENCE, |b| {
+        Ok(is(b, "1", "1")? && !marked(b))
+    })?;
     b.start_keepalived()?;
     wait_relaxed(b)?;
     scenario.finish(End::Follows).map(drop)

@@ -345,14 +345,15 @@ fn settings(input: &DriftInput<'_>, steps: Vec<Planned>) -> Drift {
     plan(&input.me.name, steps).map_or(Drift::None, |plan| Drift::Settings { plan })
 }
 
-/// A node that keepalived gave up is left alone, whatever it is set to.
+/// A node that keepalived has left, or never spoke to, is left alone, whatever it is set to.
+fn is_standby(input: &DriftInput<'_>) -> bool {
+    matches!(input.site.role, Some(Role::Backup | Role::Fault))
+}
+
 fn closed_settings(input: &DriftInput<'_>) -> Drift {
-    let Some(me) = &input.me.facts else {
+    let Some(me) = input.me.facts.as_ref().filter(|_| is_standby(input)) else {
         return Drift::None;
     };
-    if !matches!(input.site.role, Some(Role::Backup | Role::Fault)) {
-        return Drift::None;
-    }
     let source = rejoin::source_for(me, input.peers, input.memory);
     let channel = source.and_then(|source| {
         let channel = input.me.channel_from(std::slice::from_ref(source))?;
@@ -392,6 +393,12 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     }
     if let Some(epoch) = burnt_claim(input) {
         return Drift::WithdrawClaim { epoch };
+    }
+    // First, because a node that is held never gets as far as a rejoin, and its events would go on.
+    let first = input.me.facts.as_ref().filter(|_| is_standby(input));
+    let first = first.map(|me| input.settings.once_closed(me));
+    if let Drift::Settings { plan } = settings(input, first.unwrap_or_default()) {
+        return Drift::Settings { plan };
     }
     if input.rejoin && needs_rejoin(input) {
         Drift::Rejoin

@@ -83,6 +83,13 @@ impl Settings {
             .collect()
     }
 
+    /// For a node that was closed, whoever serves and whether or not it may follow.
+    pub(super) fn once_closed(&self, me: &Facts) -> Vec<Planned> {
+        // A server that is open runs its own events.
+        let closed = self.disable_events().filter(|_| me.read_only);
+        closed.into_iter().collect()
+    }
+
     /// Before the receiver of a standby starts: the side of a running one cannot be changed.
     pub(super) fn before_following(&self, me: &Facts) -> Vec<Planned> {
         let mut steps: Vec<Planned> = self.disable_events().into_iter().collect();
