@@ -90,12 +90,13 @@ fn account(definer: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::dialect::Known;
 
     fn dialect(product: Product, version: (u16, u16, u16)) -> Dialect {
         Dialect {
             product,
             version,
-            server_uid: false,
+            known: Known::default(),
         }
     }
 

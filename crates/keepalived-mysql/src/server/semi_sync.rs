@@ -49,13 +49,13 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::dialect::Product;
+    use crate::server::dialect::{Known, Product};
 
     fn dialect(product: Product, version: (u16, u16, u16)) -> Dialect {
         Dialect {
             product,
             version,
-            server_uid: false,
+            known: Known::default(),
         }
     }
 

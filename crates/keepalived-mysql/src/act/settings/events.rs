@@ -7,6 +7,7 @@ use crate::act::here::Here;
 use crate::act::servers::SHORT;
 use crate::deadline::Deadline;
 use crate::decide::settings::Events;
+use crate::ledger::tables;
 use crate::node::Contact;
 use crate::replication::events::{Event, running};
 use crate::server::connection::ServerError;
@@ -133,30 +134,26 @@ fn result(note: String, refused: &[String]) -> Result<String, Failure> {
     }
 }
 
-/// Under `super_read_only` nobody alters an event (error 1290), so it is lifted to `read_only`. All in one
-/// packet: the server goes through with it even if nobody waits for the answer.
+/// Under `super_read_only` nobody alters an event (error 1290), so it is lifted to `read_only`; if this program
+/// is killed before it is set again, the next check does it.
 fn turn(contact: &mut Contact, event: &Event, turn: Turn) -> Result<(), String> {
-    let dialect = contact.dialect;
-    let mut statements =
-        vec!["SET SESSION sql_log_bin = 0, SESSION lock_wait_timeout = 2".to_owned()];
-    let close = match (turn, dialect.lift_for_records()) {
-        (Turn::Off, Some(lift)) => {
-            statements.push(lift.to_owned());
-            Some(dialect.close().to_owned())
-        }
-        _ => None,
+    let deadline = Deadline::after(SHORT);
+    let statements = contact.dialect.turn_event(event, turn)?;
+    let run = |contact: &mut Contact, sql: &str| {
+        let done = contact.session.run(sql, deadline);
+        done.map(drop).map_err(|error| error.to_string())
     };
-    statements.extend(dialect.turn_event(event, turn)?);
-    statements.extend(close.clone());
-    let result = contact
-        .session
-        .run(&statements.join("; "), Deadline::after(SHORT));
-    if let (Err(_), Some(close)) = (&result, close) {
-        // An error ends the packet before its last statement.
-        contact
-            .session
-            .run(&close, Deadline::after(SHORT))
-            .map_err(|error| error.to_string())?;
+    run(
+        contact,
+        "SET SESSION sql_log_bin = 0, SESSION lock_wait_timeout = 2",
+    )?;
+    let lifted = match turn {
+        Turn::On => false,
+        Turn::Off => tables::lift(contact, deadline).map_err(|error| error.to_string())?,
+    };
+    let turned = statements.iter().try_for_each(|sql| run(contact, sql));
+    if lifted {
+        tables::restore(contact, Deadline::after(SHORT)).map_err(|error| error.to_string())?;
     }
-    result.map(drop).map_err(|error| error.to_string())
+    turned
 }

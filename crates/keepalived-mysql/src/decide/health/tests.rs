@@ -320,3 +320,16 @@ fn a_diverged_old_master_went_on_running_events() {
     }
     assert_eq!(found(Some(Role::Stop), &settings), Drift::Rejoin);
 }
+
+/// On MySQL 9.7 an applier in the middle of a transaction that its source never finished held
+/// super_read_only up, and with it the records of the promotion.
+#[test]
+fn a_closed_standby_without_super_read_only_is_closed_tighter() {
+    let mut standby = node(2);
+    if let Some(facts) = &mut standby.facts {
+        facts.super_read_only = Some(false);
+    }
+    let found = |role, vip| found(&standby, &[], Some(role), vip, &Memory::default());
+    assert_eq!(found(Role::Backup, false), Drift::CloseTighter);
+    assert_eq!(found(Role::Master, true), Drift::Promote);
+}
