@@ -1,15 +1,17 @@
 //! The verdict of `check_mysql`, and what has drifted apart.
 
+mod settings;
+
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::plan::{Plan, Planned};
+use crate::decide::plan::Plan;
 use crate::decide::promote::{Site, highest_opened};
 use crate::decide::rejoin;
 use crate::decide::rule::Refusal;
-use crate::decide::settings::{Settings, plan};
+use crate::decide::settings::Settings;
 use crate::decide::{Memory, RELAXED, Relaxed};
 use crate::epoch::Epoch;
 use crate::ledger::record::RecordState;
@@ -338,38 +340,7 @@ fn open_drift(input: &DriftInput<'_>) -> Drift {
     if unfinished(input) {
         return Drift::FinishOpening;
     }
-    let me = input.me.facts.as_ref();
-    settings(
-        input,
-        me.map(|me| input.settings.while_open(me))
-            .unwrap_or_default(),
-    )
-}
-
-fn settings(input: &DriftInput<'_>, steps: Vec<Planned>) -> Drift {
-    plan(&input.me.name, steps).map_or(Drift::None, |plan| Drift::Settings { plan })
-}
-
-/// A node that keepalived has left, or never spoke to, is left alone, whatever it is set to.
-fn is_standby(input: &DriftInput<'_>) -> bool {
-    matches!(input.site.role, Some(Role::Backup | Role::Fault))
-}
-
-fn closed_settings(input: &DriftInput<'_>) -> Drift {
-    let Some(me) = input.me.facts.as_ref().filter(|_| is_standby(input)) else {
-        return Drift::None;
-    };
-    let source = rejoin::source_for(me, input.peers, input.memory);
-    let channel = source.and_then(|source| {
-        let channel = input.me.channel_from(std::slice::from_ref(source))?;
-        Some((channel, source.facts.as_ref()?))
-    });
-    settings(
-        input,
-        input
-            .settings
-            .while_closed(me, channel, input.memory.relaxed),
-    )
+    settings::while_open(input)
 }
 
 fn unfinished(input: &DriftInput<'_>) -> bool {
@@ -399,10 +370,7 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     if let Some(epoch) = burnt_claim(input) {
         return Drift::WithdrawClaim { epoch };
     }
-    // First, because a node that is held never gets as far as a rejoin, and its events would go on.
-    let first = input.me.facts.as_ref().filter(|_| is_standby(input));
-    let first = first.map(|me| input.settings.once_closed(me));
-    if let Drift::Settings { plan } = settings(input, first.unwrap_or_default()) {
+    if let Drift::Settings { plan } = settings::once_closed(input) {
         return Drift::Settings { plan };
     }
     if input.rejoin && needs_rejoin(input) {
@@ -412,7 +380,7 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     if facts.is_some_and(|facts| facts.super_read_only == Some(false)) {
         return Drift::CloseTighter;
     }
-    closed_settings(input)
+    settings::while_closed(input)
 }
 
 /// A program that was killed after its claim leaves it standing; peers that it fenced would wait for
