@@ -6,7 +6,8 @@ use crate::config::{Account, Config, Node};
 use crate::deadline::Deadline;
 use crate::ledger::tables;
 use crate::replication::position::BinlogPosition;
-use crate::server::connection::{Endpoint, Row, ServerError, Session, Target};
+use crate::replication::semi_sync::SemiSync;
+use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::{Dialect, Known};
 use crate::server::status::{StatusRow, parse_replica_status};
 use crate::server::tls::Encryption;
@@ -82,9 +83,10 @@ impl Contact {
     /// Reads everything that `decide` wants to know of this server.
     pub fn facts(&mut self, deadline: Deadline) -> Result<Facts, ServerError> {
         let sql = format!(
-            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'",
+            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'; {}",
             self.dialect.facts(),
-            self.dialect.replica_status()
+            self.dialect.replica_status(),
+            SemiSync::ASK
         );
         let mut answers = self.session.run(&sql, deadline)?.into_iter();
         let row = answers
@@ -101,6 +103,7 @@ impl Contact {
         facts.started = self
             .process_start(row.get("pid_file"))
             .unwrap_or_else(|| start_by_uptime(uptime.as_ref()));
+        facts.semi_sync = semi_sync(answers);
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
     }
@@ -164,6 +167,7 @@ impl Contact {
             now: row.get("now").unwrap_or_default().to_owned(),
             sync_binlog: number("sync_binlog"),
             flush_log: number("flush_log"),
+            semi_sync: SemiSync::default(),
             gtids: gtids(row).map_err(|why| broken(&self.dialect, &why))?,
             channels,
             binlog_end: None,
@@ -173,6 +177,14 @@ impl Contact {
             foreign_promotions: 0,
         })
     }
+}
+
+fn semi_sync(answers: impl Iterator<Item = Answer>) -> SemiSync {
+    let rows: Vec<(String, String)> = answers
+        .flat_map(|answer| answer.rows)
+        .filter_map(|row| Some((row.at(0)?.to_owned(), row.at(1)?.to_owned())))
+        .collect();
+    SemiSync::parse(&rows)
 }
 
 fn start_by_uptime(row: Option<&Row>) -> Started {

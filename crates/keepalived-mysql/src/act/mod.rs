@@ -15,5 +15,6 @@ pub mod relay;
 pub mod render;
 pub mod repair;
 pub mod servers;
+pub mod settings;
 pub mod steps;
 pub mod stop;

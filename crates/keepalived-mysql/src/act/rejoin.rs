@@ -8,6 +8,7 @@ use crate::act::here::Here;
 use crate::act::promote::observe;
 use crate::act::receipt::Receipt;
 use crate::act::servers::SHORT;
+use crate::act::settings;
 use crate::cli::Exit;
 use crate::config::Node;
 use crate::deadline::{Deadline, Pauses};
@@ -118,6 +119,7 @@ fn decision(
         wish,
         boot_id: &here.boot_id,
         events: events.as_deref(),
+        settings: &settings::wanted(here, me),
     }))
 }
 
@@ -194,9 +196,17 @@ fn execute(here: &Here, mut contact: Contact, plan: &Plan) -> Result<Rejoined, F
             })
         });
         reached(&format!("{}.after", step.name()));
-        if let Err(failure) = result {
-            receipt.finish(here, failure.to_string());
-            return Err(failure);
+        match result {
+            Err(failure) if step.is_setting() => {
+                receipt
+                    .warnings
+                    .push(format!("{} is left to repair: {failure}", step.name()));
+            }
+            Err(failure) => {
+                receipt.finish(here, failure.to_string());
+                return Err(failure);
+            }
+            Ok(()) => {}
         }
     }
     receipt.finish(here, "following");
@@ -251,6 +261,7 @@ fn one(here: &Here, contact: &mut Contact, step: &Step) -> Result<String, Failur
             epoch,
             node,
         } => verify(here, contact, channel, epoch, node),
+        setting if setting.is_setting() => settings::one(here, setting),
         other => Err(Failure::Failed(format!(
             "{} is no step of a rejoin",
             other.name()
