@@ -14,6 +14,7 @@ pub mod rejoin;
 pub mod relay;
 pub mod render;
 pub mod repair;
+pub mod salvage;
 pub mod servers;
 pub mod steps;
 pub mod stop;

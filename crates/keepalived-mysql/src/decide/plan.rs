@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::decide::rule::Rule;
 use crate::epoch::Epoch;
 use crate::ledger::record::Method;
+use crate::replication::evidence::Lost;
 use crate::replication::position::BinlogPosition;
 
 /// One step of a transition.
@@ -118,6 +119,13 @@ pub enum Step {
     },
     /// Write down where replication stood.
     RecordPosition,
+    /// Copy what this node alone committed out of its own binary log.
+    Salvage {
+        /// Which transactions.
+        lost: Lost,
+        /// The node that never received them.
+        node: String,
+    },
 }
 
 impl Step {
@@ -144,6 +152,7 @@ impl Step {
             Self::StartReplication { .. } => "start-replication",
             Self::VerifyReplication { .. } => "verify-replication",
             Self::RecordPosition => "record-position",
+            Self::Salvage { .. } => "salvage",
         }
     }
 

@@ -275,7 +275,8 @@ fn shortened(sql: &str) -> String {
     text
 }
 
-fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
+/// How a session with a server is made.
+pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
     let builder = OptsBuilder::new()
         .user(Some(target.user.clone()))
         .pass(target.password.as_ref().map(|p| p.expose().to_owned()))
@@ -349,7 +350,8 @@ fn text(value: mysql::Value) -> Option<String> {
     }
 }
 
-fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
+/// What a failure of the library means.
+pub(crate) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
     use std::io::ErrorKind;
     let kind = match error {
         mysql::Error::MySqlError(said) => {
