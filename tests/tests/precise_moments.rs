@@ -41,6 +41,12 @@ fn a_server_that_froze_while_it_was_opened_stays_closed() -> Result<()> {
 
 #[test]
 fn an_opening_that_waited_for_a_lock_comes_too_late() -> Result<()> {
+    if lab::Server::chosen() == lab::Server::MySql97 {
+        eprintln!(
+            "skipped: the lock needs super_read_only off; then the failed opening closes, and ends the lock"
+        );
+        return Ok(());
+    }
     run(gate::the_opening_waits_for_a_lock)
 }
 

@@ -120,10 +120,11 @@ fn a_signal_while_the_opening_is_sent_is_held_back() -> Result<()> {
 /// A closing statement waits in the server.
 fn wait_queued(node: &Node) -> Result<()> {
     let queued = |node: &Node| {
-        let rows = node.query_local(
+        let rows = node.query_local(&format!(
             "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
-             WHERE USER = 'keepalived' AND INFO LIKE '%GLOBAL read_only = 1%'",
-        )?;
+             WHERE USER = 'keepalived' AND INFO LIKE '%{}%'",
+            node.server().closing()
+        ))?;
         Ok(rows[0].at(0) != "0")
     };
     node.wait_until("its closing waits", PATIENCE, queued)

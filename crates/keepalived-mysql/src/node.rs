@@ -7,7 +7,7 @@ use crate::deadline::Deadline;
 use crate::ledger::tables;
 use crate::replication::position::BinlogPosition;
 use crate::server::connection::{Endpoint, Row, ServerError, Session, Target};
-use crate::server::dialect::Dialect;
+use crate::server::dialect::{Dialect, Known};
 use crate::server::status::{StatusRow, parse_replica_status};
 use crate::sys::{Birth, boottime_now, process_state};
 use crate::view::{Facts, Gtids, NodeView, Started, State};
@@ -53,14 +53,21 @@ impl Contact {
         let mut session = Session::connect(target, deadline)?;
         let answers = session.run(Dialect::ASK, deadline)?;
         let row = answers.get(1).and_then(|answer| answer.rows.first());
-        let server_uid = answers.get(2).is_some_and(|answer| !answer.rows.is_empty());
-        let version = row.and_then(|r| r.at(0)).unwrap_or_default().to_owned();
+        let variables = answers.get(2).map(|answer| answer.rows.as_slice());
+        let known = Known::of(
+            variables
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|row| row.at(0)),
+        );
+        let version = row.and_then(|r| r.at(0)).unwrap_or_default();
         let comment = row.and_then(|r| r.at(1)).unwrap_or_default();
-        let dialect =
-            Dialect::parse(&version, comment, server_uid).ok_or_else(|| ServerError::Lost {
-                endpoint: target.endpoint.to_string(),
-                detail: format!("a version that is not three numbers: {version:?}"),
-            })?;
+        let account = row.and_then(|r| r.at(2)).unwrap_or(&target.user);
+        let dialect = Dialect::parse(version, comment, known).ok_or_else(|| ServerError::Lost {
+            endpoint: target.endpoint.to_string(),
+            detail: format!("a version that is not three numbers: {version:?}"),
+        })?;
+        session.introduce(account, dialect);
         Ok(Self {
             session,
             dialect,
@@ -221,7 +228,7 @@ pub fn view_of(node: &Node, facts: Result<Facts, ServerError>) -> NodeView {
             let state = match &error {
                 ServerError::NotListening { .. } => State::Down,
                 ServerError::Silent { .. } => State::Silent,
-                ServerError::Answered { .. } => State::Alive,
+                ServerError::Answered { .. } | ServerError::Denied(_) => State::Alive,
                 // The connection broke half way: it may be dying or it may be garbage; not a proof.
                 ServerError::Lost { .. } => State::Silent,
             };

@@ -49,6 +49,16 @@ impl Server {
         }
     }
 
+    /// Takes a table's write lock while the server is closed: root may, but not under `super_read_only`.
+    #[must_use]
+    pub fn locking_on_a_closed_server(self, table: &str) -> String {
+        let lift = match self {
+            Self::MySql97 => "SET GLOBAL super_read_only = 0; ",
+            _ => "",
+        };
+        format!("{lift}LOCK TABLES {table} WRITE")
+    }
+
     /// Everything that a server has executed, in its own notation; comparable on two servers. Empty
     /// where it counts nothing.
     #[must_use]

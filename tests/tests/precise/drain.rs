@@ -46,9 +46,9 @@ fn put_in_the_way(node: &Node, obstacle: Obstacle) -> Result<mysql::Conn> {
     let mut session = node.connect(PATIENCE)?;
     let statement = match obstacle {
         Obstacle::ReadLock => "FLUSH TABLES WITH READ LOCK",
-        Obstacle::TableLock => "LOCK TABLES lab.ledger WRITE",
+        Obstacle::TableLock => "LOCK TABLES lab.ledger READ",
         Obstacle::StoppedApplier => "STOP SLAVE SQL_THREAD",
     };
-    sql::rows(&mut session, statement)?;
+    sql::rows(&mut session, &node.server().words(statement))?;
     Ok(session)
 }

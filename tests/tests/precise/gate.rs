@@ -54,7 +54,11 @@ pub fn the_opening_waits_for_a_lock(options: LabOptions) -> Result<()> {
     lab.b().start_keepalived()?;
     wait_in_sync(lab.b())?;
     let mut session = lab.a().connect(PATIENCE)?;
-    sql::rows(&mut session, "LOCK TABLES keepalived_mysql.fence WRITE")?;
+    let lock = lab
+        .a()
+        .server()
+        .locking_on_a_closed_server("keepalived_mysql.fence");
+    sql::rows(&mut session, &lock)?;
     lab.a().release(SENDS)?;
     lab.a().wait_until("the opening waits", PATIENCE, |a| {
         let waiting = "SELECT 1 FROM information_schema.PROCESSLIST \

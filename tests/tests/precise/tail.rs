@@ -6,9 +6,19 @@ use nix::sys::signal::Signal;
 
 use super::{PATIENCE, judge, nft, serving_pair, wait_for_rows_of};
 
-/// One transaction of about two megabytes.
-const BIG: &str = "INSERT INTO lab.ledger (id, writer, server_id, epoch, at) \
-                   SELECT seq, 0, 11, 0, NOW(6) FROM lab.seq_1_to_60000";
+/// One transaction of 60,000 rows, about two megabytes, in words of every server.
+fn big() -> String {
+    let below = |n: u32| {
+        let all: Vec<String> = (0..n).map(|i| format!("SELECT {i} AS n")).collect();
+        format!("({})", all.join(" UNION ALL "))
+    };
+    let (ten, six) = (below(10), below(6));
+    format!(
+        "INSERT INTO lab.ledger (id, writer, server_id, epoch, at) \
+         SELECT 1 + a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n, 0, 11, 0, NOW(6) \
+         FROM {ten} a, {ten} b, {ten} c, {ten} d, {six} e"
+    )
+}
 
 /// node-b hears no more than the beginning of a big transaction when node-a's server dies. With `killed_at`
 /// the promotion is killed at that step as well.
@@ -24,7 +34,7 @@ pub fn the_source_dies_while_it_sends(options: LabOptions, killed_at: Option<&st
              ip saddr {from} tcp sport 3306 quota over 600 kbytes drop; }}; }}"
         ),
     )?;
-    lab.a().query_local(BIG)?;
+    lab.a().query_local(&big())?;
     lab.b()
         .wait_until("has received a part", PATIENCE, has_a_part)?;
     if let Some(step) = killed_at {

@@ -45,20 +45,15 @@ pub fn look(contact: &mut Contact, channel: &str, deadline: Deadline) -> Result<
         endpoint: "the local server".into(),
         detail,
     };
-    let mariadb = contact.dialect.product == crate::server::dialect::Product::MariaDb;
-    let position = if mariadb {
-        "@@global.gtid_slave_pos"
-    } else {
-        "NULL"
-    };
     // The order matters: a position read before the status could be behind it.
-    let sql = format!(
-        "{}; SELECT {position}; SELECT COUNT(*) FROM information_schema.PROCESSLIST \
-         WHERE USER = 'system user' AND (COMMAND LIKE '%worker' OR STATE LIKE '%orker%') \
-         AND STATE NOT LIKE 'Waiting for work%' AND STATE NOT LIKE 'Waiting for an event from Coordinator%'; \
-         SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'system user' AND STATE LIKE '%lock%'",
-        contact.dialect.replica_status()
-    );
+    let dialect = &contact.dialect;
+    let sql = [
+        dialect.replica_status(),
+        dialect.applied_position(),
+        &dialect.busy_appliers(),
+        &dialect.appliers_waiting_for_locks(),
+    ]
+    .join("; ");
     let answers = contact.session.run(&sql, deadline)?;
     let mut found = None;
     for row in answers

@@ -6,6 +6,7 @@ use crate::cli::Exit;
 use crate::decide::rule::Refusal;
 use crate::message::Message;
 use crate::server::connection::ServerError;
+use crate::server::denied::Denied;
 
 /// Why a transition stopped.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +21,13 @@ pub enum Failure {
     Changed(String),
     /// It could not be done, and nothing that matters was changed.
     Failed(String),
+    /// A server refused for want of a privilege; nothing that matters was changed.
+    Denied {
+        /// What it was for.
+        doing: String,
+        /// The refusal.
+        denied: Box<Denied>,
+    },
     /// The local server is not there to be worked on; nothing was changed.
     NoServer(String),
     /// It is half done and somebody has to act.
@@ -29,7 +37,13 @@ pub enum Failure {
 impl Failure {
     /// A failed call of a server, with what it was for.
     pub fn server(doing: &str, error: &ServerError) -> Self {
-        Self::Failed(format!("{doing}: {error}"))
+        match error {
+            ServerError::Denied(denied) => Self::Denied {
+                doing: doing.to_owned(),
+                denied: denied.clone(),
+            },
+            error => Self::Failed(format!("{doing}: {error}")),
+        }
     }
 
     /// The exit code for it, where the undo succeeded.
@@ -37,7 +51,9 @@ impl Failure {
         match self {
             Self::Superseded => Exit::Done,
             Self::Refused(_) => Exit::Refused,
-            Self::Terminated | Self::Changed(_) | Self::Failed(_) => Exit::RolledBack,
+            Self::Terminated | Self::Changed(_) | Self::Failed(_) | Self::Denied { .. } => {
+                Exit::RolledBack
+            }
             Self::NoServer(_) => Exit::TryAgain,
             Self::Incomplete(_) => Exit::Incomplete,
         }
@@ -64,6 +80,9 @@ impl Failure {
             Self::Changed(why) | Self::Failed(why) => Message::new(why.clone())
                 .detail("everything that this run had changed was put back")
                 .hint("check_mysql tries again by itself"),
+            Self::Denied { doing, denied } => Message::new(format!("{doing}: {}", denied.what()))
+                .detail(denied.detail())
+                .hint(denied.hint()),
             Self::NoServer(why) => Message::new(format!("the local server cannot be asked: {why}"))
                 .hint("look at the server's own log; check_mysql tries again by itself"),
             Self::Incomplete(why) => Message::new(why.clone())

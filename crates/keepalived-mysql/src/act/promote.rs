@@ -112,6 +112,11 @@ fn settle(here: &Here, result: Result<Promoted, Failure>) -> Result<Promoted, Fa
             why.clone(),
             "the other node may have the VIP; this one is tried again ever more rarely",
         )),
+        Err(Failure::Denied { doing, denied }) => here.note_refused(&Refusal::new(
+            Rule::Attempt,
+            format!("{doing}: {}; {}", denied.what(), denied.detail()),
+            denied.hint(),
+        )),
         _ => {}
     }
     result

@@ -19,7 +19,7 @@ use crate::sys::utc_now;
 pub fn keep_aside(here: &Here, contact: &mut Contact) -> Result<String, Failure> {
     let rows = contact
         .session
-        .rows("SELECT @@relay_log_basename", Deadline::after(SHORT))
+        .rows(contact.dialect.relay_logs(), Deadline::after(SHORT))
         .map_err(|error| Failure::server("asking where the relay logs are", &error))?;
     let base = rows.first().and_then(|row| row.at(0)).map(PathBuf::from);
     let state = here.state.as_ref().map(|state| state.path().to_owned());

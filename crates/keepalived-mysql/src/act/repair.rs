@@ -148,6 +148,7 @@ fn act(here: &Here, drift: &Drift, me: &NodeView, peers: &[NodeView]) -> Result<
         Drift::Yield { to } => promote::yield_to(here, to),
         Drift::Promote => locked(here, promote_again),
         Drift::Rejoin => locked(here, rejoin_again),
+        Drift::CloseTighter => locked(here, close_tighter),
         Drift::WithdrawClaim { epoch } => locked(here, |here| withdraw(here, epoch)),
         Drift::FencePeers { .. } if off(Safety::Fence) => Ok(()),
         Drift::FencePeers { nodes } => locked(here, |here| fence(here, nodes, me)),
@@ -187,6 +188,14 @@ fn rejoin_again(here: &Here) -> Result<(), Failure> {
         Ok(_) => here.forget_rejoin_failed(),
     }
     result.map(drop)
+}
+
+fn close_tighter(here: &Here) -> Result<(), Failure> {
+    log::warn!("drifted: closed, but super_read_only is off; setting it");
+    let deadline = Deadline::after(here.config.close.timeout);
+    Contact::open(&here.target(&here.node), deadline)
+        .and_then(|mut contact| tables::close_tighter(&mut contact, deadline))
+        .map_err(|error| Failure::server("setting super_read_only", &error))
 }
 
 fn withdraw(here: &Here, epoch: &Epoch) -> Result<(), Failure> {
@@ -263,8 +272,8 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
         let set = receipt.time(&Step::Durability, || {
             set_durability(&mut contact).map(|note| ((), note))
         });
-        // 1227: the account lacks the privilege; trying each second would change nothing.
-        if set.is_err_and(|failure| failure.to_string().contains("error 1227")) {
+        // Without the privilege, trying each second would change nothing.
+        if matches!(set, Err(Failure::Denied { .. })) {
             here.note_not_durable();
         }
     }

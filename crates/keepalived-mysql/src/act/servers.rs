@@ -121,7 +121,7 @@ pub fn raise_fence(here: &Here, node: &Node, epoch: &Epoch) -> Result<bool, Fail
 fn accepts_writes(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
     let rows = contact
         .session
-        .rows("SELECT @@global.read_only", deadline)?;
+        .rows(contact.dialect.refuses_writes(), deadline)?;
     Ok(rows.first().and_then(|row| row.at(0)) == Some("0"))
 }
 

@@ -72,12 +72,9 @@ fn answered(contact: &mut Contact, patience: Duration) -> Option<Result<(), Serv
 fn kill_appliers(here: &Here) -> Result<usize, ServerError> {
     let deadline = Deadline::after(SHORT);
     let mut helper = Contact::open(&here.target(&here.node), deadline)?;
-    let rows = helper.session.rows(
-        "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'system user' \
-         AND COMMAND NOT IN ('Slave_IO', 'Daemon') AND COALESCE(STATE, '') NOT LIKE 'Waiting for source%' \
-         AND COALESCE(STATE, '') NOT LIKE 'Waiting for master%'",
-        deadline,
-    )?;
+    let rows = helper
+        .session
+        .rows(&helper.dialect.applier_threads(), deadline)?;
     let mut killed = 0;
     for id in rows.iter().filter_map(|row| row.at(0)?.parse().ok()) {
         match kill(&mut helper, id, deadline) {

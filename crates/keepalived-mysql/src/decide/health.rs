@@ -199,6 +199,8 @@ pub enum Drift {
     Promote,
     /// Closed, and does not follow the node that serves.
     Rejoin,
+    /// Closed, but accounts with CONNECTION_ADMIN may write: `super_read_only` is off.
+    CloseTighter,
     /// A claim of ours that nobody works on any more.
     WithdrawClaim {
         /// Its epoch.
@@ -228,6 +230,9 @@ impl fmt::Display for Drift {
                 f.write_str("MASTER with the VIP and without an epoch that is open: to be promoted")
             }
             Self::Rejoin => f.write_str("does not follow the node that serves: to rejoin"),
+            Self::CloseTighter => f.write_str(
+                "closed, but accounts with CONNECTION_ADMIN may write: super_read_only to be set",
+            ),
             Self::WithdrawClaim { epoch } => {
                 write!(f, "claim {epoch} came to nothing: to be withdrawn")
             }
@@ -347,10 +352,13 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
         return Drift::WithdrawClaim { epoch };
     }
     if input.rejoin && needs_rejoin(input) {
-        Drift::Rejoin
-    } else {
-        Drift::None
+        return Drift::Rejoin;
     }
+    let facts = input.me.facts.as_ref();
+    if facts.is_some_and(|facts| facts.super_read_only == Some(false)) {
+        return Drift::CloseTighter;
+    }
+    Drift::None
 }
 
 /// A program that was killed after its claim leaves it standing; peers that it fenced would wait for

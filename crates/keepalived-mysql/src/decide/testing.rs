@@ -10,7 +10,7 @@ use crate::ledger::record::{
 };
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::{Positioning, Receiver, ReplicaStatus};
-use crate::server::dialect::{Dialect, Product};
+use crate::server::dialect::{Dialect, Known, Product};
 use crate::view::{Facts, Gtids, NodeView, Started, State, Tables};
 
 /// When the servers of the tests started.
@@ -46,7 +46,7 @@ fn facts(number: u8) -> Facts {
         dialect: Dialect {
             product: Product::MariaDb,
             version: (10, 11, 19),
-            server_uid: true,
+            known: Known::MARIADB,
         },
         identity: format!("server-{number}"),
         server_id: u32::from(number),

@@ -28,7 +28,7 @@ pub fn read_into(
 ) -> Result<(), ServerError> {
     let answers = match session.run(READ, deadline) {
         Ok(answers) => answers,
-        Err(error @ ServerError::Answered { .. }) => {
+        Err(error @ (ServerError::Answered { .. } | ServerError::Denied(_))) => {
             facts.tables = Tables::Missing(error.to_string());
             return Ok(());
         }
@@ -132,7 +132,15 @@ pub fn raise_fence(
         "SELECT epoch, node FROM keepalived_mysql.fence WHERE id = 1",
         deadline,
     )?;
-    Ok(rows.first().and_then(epoch_of).unwrap_or_default())
+    let stands = rows.first().and_then(epoch_of).unwrap_or_default();
+    if stands < *epoch {
+        // No row, or a statement that the server ran too late: nobody is fenced by that.
+        return Err(ServerError::Lost {
+            endpoint: contact.dialect.to_string(),
+            detail: format!("the fence row says {stands} after {epoch} was written"),
+        });
+    }
+    Ok(stands)
 }
 
 /// Writes a promotion record and makes sure that it survives a power loss.
@@ -183,7 +191,7 @@ fn write(contact: &mut Contact, statement: &str, deadline: Deadline) -> Result<u
     let lifted = lift(contact, deadline)?;
     let written = contact.session.run(&statement, deadline);
     if lifted {
-        contact.session.run(contact.dialect.close(), deadline)?;
+        restore(contact, deadline)?;
     }
     let changed = written?.iter().map(|answer| answer.affected).sum();
     // A promise about epochs must not be lost with the page cache; the standby may run with
@@ -201,12 +209,40 @@ fn lift(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> 
     };
     let rows = contact
         .session
-        .rows("SELECT @@global.super_read_only", deadline)?;
+        .rows(contact.dialect.is_lift_needed(), deadline)?;
     if rows.first().and_then(|row| row.at(0)) != Some("1") {
         return Ok(false);
     }
     contact.session.run(statement, deadline)?;
     Ok(true)
+}
+
+/// Sets `super_read_only` again. It waits for everything that closing waits for, and an applier in the
+/// middle of a transaction that its source will never finish keeps it waiting for ever: a record must
+/// not fail for that. `read_only` stands, which no application can pass, and a check restores the rest.
+fn restore(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
+    match close_tighter(contact, deadline) {
+        Err(error) if error.code() == Some(LOCK_WAIT_TIMEOUT) => {
+            log::warn!("super_read_only stays off for now: {error}");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// ER_LOCK_WAIT_TIMEOUT.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
+
+/// Closes a server that is closed already with its strictest switch, if nothing is in the way.
+///
+/// # Errors
+/// The server's own; 1205 after a second behind somebody's lock.
+pub fn close_tighter(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
+    let sql = format!(
+        "SET SESSION lock_wait_timeout = 1; {}",
+        contact.dialect.close()
+    );
+    contact.session.run(&sql, deadline).map(drop)
 }
 
 /// At least one: MySQL's lock timeouts are whole seconds.

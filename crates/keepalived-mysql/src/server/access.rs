@@ -86,12 +86,9 @@ pub fn close(ladder: &Ladder<'_>) -> Result<Closed, ServerError> {
 
 /// Whether the server refuses application writes as far as its version can.
 pub fn is_closed(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
-    let sql = if contact.dialect.has_super_read_only() {
-        "SELECT @@global.read_only AND @@global.super_read_only"
-    } else {
-        "SELECT @@global.read_only"
-    };
-    let rows = contact.session.rows(sql, deadline)?;
+    let rows = contact
+        .session
+        .rows(contact.dialect.is_closed(), deadline)?;
     Ok(rows.first().and_then(|row| row.at(0)) == Some("1"))
 }
 
@@ -217,13 +214,8 @@ fn nobody_would_be_told(
 /// Commits that wait for a replica's acknowledgement hold the setter up. Returns what was switched
 /// off to let them finish.
 fn release_semi_sync(helper: &mut Contact, deadline: Deadline) -> Vec<&'static str> {
-    let variables = [
-        "rpl_semi_sync_master_enabled",
-        "rpl_semi_sync_source_enabled",
-    ];
     let mut released = Vec::new();
-    for variable in variables {
-        // A server without the variable says 1193; there is nothing to release then.
+    for variable in helper.dialect.semi_sync_source_switches() {
         let value = helper
             .session
             .rows(&format!("SELECT @@global.{variable}"), deadline);

@@ -18,6 +18,8 @@ use thiserror::Error;
 
 use crate::config::Secret;
 use crate::deadline::Deadline;
+use crate::server::denied::{Denied, statement_at};
+use crate::server::dialect::Dialect;
 
 /// After this long an abandoned connection thread gives up by itself.
 const LONGEST_READ: Duration = Duration::from_secs(120);
@@ -88,6 +90,9 @@ pub enum ServerError {
         /// The server's own words.
         message: String,
     },
+    /// The server answered that the account may not do that, or may not come in: it is alive.
+    #[error("{0}")]
+    Denied(Box<Denied>),
     /// The connection ended in the middle of a call, so its effect is unknown.
     #[error("{endpoint}: the connection ended ({detail})")]
     Lost {
@@ -103,6 +108,7 @@ impl ServerError {
     pub fn code(&self) -> Option<u16> {
         match self {
             Self::Answered { code, .. } => Some(*code),
+            Self::Denied(denied) => Some(denied.code),
             _ => None,
         }
     }
@@ -145,7 +151,20 @@ pub struct Answer {
     pub affected: u64,
 }
 
-type Reply = Result<Vec<Answer>, ServerError>;
+type Reply = Result<Vec<Answer>, Failed>;
+
+/// A failed call, with the place of the statement that failed among those that were sent.
+struct Failed {
+    error: ServerError,
+    statement: usize,
+}
+
+/// Who we are to the server, and what it understands: for messages about privileges.
+#[derive(Debug, Clone)]
+struct Introduced {
+    account: String,
+    dialect: Dialect,
+}
 
 /// A session with one server.
 #[derive(Debug)]
@@ -154,6 +173,8 @@ pub struct Session {
     requests: Sender<String>,
     replies: Receiver<Reply>,
     connection_id: u32,
+    introduced: Option<Introduced>,
+    sent: String,
     broken: bool,
 }
 
@@ -167,9 +188,19 @@ impl Session {
         let waited = deadline.remaining();
         let options = options(target, waited);
         let name = endpoint.clone();
+        let user = target.user.clone();
         std::thread::Builder::new()
             .name("server".into())
-            .spawn(move || converse(options, &name, &greeting, &request_queue, &reply_queue))
+            .spawn(move || {
+                converse(
+                    options,
+                    &name,
+                    &user,
+                    &greeting,
+                    &request_queue,
+                    &reply_queue,
+                )
+            })
             .map_err(|error| ServerError::Lost {
                 endpoint: endpoint.clone(),
                 detail: format!("no thread for the connection: {error}"),
@@ -180,6 +211,8 @@ impl Session {
                 requests,
                 replies,
                 connection_id,
+                introduced: None,
+                sent: String::new(),
                 broken: false,
             }),
             Ok(Err(error)) => Err(error),
@@ -195,6 +228,15 @@ impl Session {
     /// The server's number for this session, as in its process list.
     pub fn connection_id(&self) -> u32 {
         self.connection_id
+    }
+
+    /// Remembers the account that the server matched and its dialect, so that a refusal can name what
+    /// is missing.
+    pub fn introduce(&mut self, account: &str, dialect: Dialect) {
+        self.introduced = Some(Introduced {
+            account: account.to_owned(),
+            dialect,
+        });
     }
 
     /// Runs one statement, or several joined by `;`, in one round trip; an answer for each.
@@ -218,6 +260,7 @@ impl Session {
             self.broken = true;
             return Err(gave_up(&self.endpoint));
         }
+        sql.clone_into(&mut self.sent);
         Ok(())
     }
 
@@ -234,7 +277,10 @@ impl Session {
                     doing: shortened(doing),
                 })
             }
-            Err(RecvTimeoutError::Disconnected) => self.note(Err(gave_up(&self.endpoint))),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.broken = true;
+                Err(gave_up(&self.endpoint))
+            }
         }
     }
 
@@ -243,18 +289,50 @@ impl Session {
         match self.replies.try_recv() {
             Ok(reply) => Some(self.note(reply)),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(self.note(Err(gave_up(&self.endpoint)))),
+            Err(TryRecvError::Disconnected) => {
+                self.broken = true;
+                Some(Err(gave_up(&self.endpoint)))
+            }
         }
     }
 
-    fn note(&mut self, reply: Reply) -> Reply {
-        if matches!(
-            reply,
-            Err(ServerError::Lost { .. } | ServerError::Silent { .. })
-        ) {
+    fn note(&mut self, reply: Reply) -> Result<Vec<Answer>, ServerError> {
+        let Failed { error, statement } = match reply {
+            Ok(answers) => return Ok(answers),
+            Err(failed) => failed,
+        };
+        if matches!(error, ServerError::Lost { .. } | ServerError::Silent { .. }) {
             self.broken = true;
         }
-        reply
+        Err(self.explained(error, statement))
+    }
+
+    /// A refusal for want of a privilege, with what is missing.
+    fn explained(&self, error: ServerError, statement: usize) -> ServerError {
+        let (
+            Some(us),
+            ServerError::Answered {
+                endpoint,
+                code,
+                state,
+                message,
+            },
+        ) = (&self.introduced, &error)
+        else {
+            return error;
+        };
+        if !Denied::is_privilege(*code, message) {
+            return error;
+        }
+        let statement = statement_at(&self.sent, statement);
+        let said = (*code, state.as_str(), message.as_str());
+        ServerError::Denied(Box::new(Denied::statement(
+            endpoint,
+            &us.dialect,
+            &us.account,
+            statement,
+            said,
+        )))
     }
 }
 
@@ -296,6 +374,7 @@ pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder
 fn converse(
     options: OptsBuilder,
     endpoint: &str,
+    user: &str,
     greeting: &Sender<Result<u32, ServerError>>,
     requests: &Receiver<String>,
     replies: &Sender<Reply>,
@@ -304,7 +383,7 @@ fn converse(
         Ok(connection) => connection,
         Err(error) => {
             // A caller that has walked away does not want the error either.
-            let _ = greeting.send(Err(classify(endpoint, &error)));
+            let _ = greeting.send(Err(not_let_in(classify(endpoint, &error), user)));
             return;
         }
     };
@@ -312,16 +391,40 @@ fn converse(
         return;
     }
     while let Ok(sql) = requests.recv() {
-        let reply = answers(&mut connection, &sql).map_err(|error| classify(endpoint, &error));
+        let mut done = Vec::new();
+        let reply = match answers(&mut connection, &sql, &mut done) {
+            Ok(()) => Ok(done),
+            Err(error) => Err(Failed {
+                error: classify(endpoint, &error),
+                statement: done.len(),
+            }),
+        };
         if replies.send(reply).is_err() {
             return;
         }
     }
 }
 
-fn answers(connection: &mut Conn, sql: &str) -> mysql::Result<Vec<Answer>> {
+/// A server's refusal of an account, said as one.
+fn not_let_in(error: ServerError, user: &str) -> ServerError {
+    match &error {
+        ServerError::Answered {
+            endpoint,
+            code,
+            state,
+            message,
+        } if Denied::is_account(*code) => ServerError::Denied(Box::new(Denied::login(
+            endpoint,
+            user,
+            (*code, state, message),
+        ))),
+        _ => error,
+    }
+}
+
+/// Collects an answer for each statement; after an error, those for the statements before it.
+fn answers(connection: &mut Conn, sql: &str, answers: &mut Vec<Answer>) -> mysql::Result<()> {
     let mut result = connection.query_iter(sql)?;
-    let mut answers = Vec::new();
     while let Some(set) = result.iter() {
         let names: Arc<[String]> = set
             .columns()
@@ -339,7 +442,7 @@ fn answers(connection: &mut Conn, sql: &str) -> mysql::Result<Vec<Answer>> {
         }
         answers.push(Answer { rows, affected });
     }
-    Ok(answers)
+    Ok(())
 }
 
 fn text(value: mysql::Value) -> Option<String> {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod connection;
+pub mod denied;
 pub mod dialect;
 pub mod masked;
 pub mod status;

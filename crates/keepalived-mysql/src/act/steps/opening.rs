@@ -139,7 +139,7 @@ impl Run<'_> {
         let read_only = self
             .local
             .session
-            .rows("SELECT @@global.read_only", Deadline::after(SHORT))
+            .rows(self.local.dialect.refuses_writes(), Deadline::after(SHORT))
             .map_err(|error| {
                 Failure::Incomplete(format!("the opened server cannot be read back: {error}"))
             })?;

@@ -260,3 +260,16 @@ fn a_vip_that_cannot_be_looked_for_closes_nobody() {
     });
     assert_eq!(found, Drift::None);
 }
+
+/// On MySQL 9.7 an applier in the middle of a transaction that its source never finished held
+/// super_read_only up, and with it the records of the promotion.
+#[test]
+fn a_closed_standby_without_super_read_only_is_closed_tighter() {
+    let mut standby = node(2);
+    if let Some(facts) = &mut standby.facts {
+        facts.super_read_only = Some(false);
+    }
+    let found = |role, vip| found(&standby, &[], Some(role), vip, &Memory::default());
+    assert_eq!(found(Role::Backup, false), Drift::CloseTighter);
+    assert_eq!(found(Role::Master, true), Drift::Promote);
+}

@@ -21,7 +21,10 @@ pub(super) fn local_facts<'a>(input: &Input<'a>) -> Result<&'a Facts, Refusal> {
         Tables::Missing(why) => Err(Refusal::new(
             Rule::LocalServer,
             format!("the suite's tables cannot be read on this node: {why}"),
-            "run examples/grants/mariadb.sql on this node, as root and on the node itself",
+            format!(
+                "run {} on this node, as root and on the node itself",
+                facts.dialect.grants_file()
+            ),
         )),
     }
 }
@@ -155,7 +158,7 @@ fn history_allows(input: &Input<'_>, peer: &NodeView) -> Result<(), Refusal> {
             Refusal::new(
                 Rule::PeerAlive,
                 format!("the suite's tables on {} cannot be read: {why}", peer.name),
-                format!("run examples/grants/mariadb.sql on {}", peer.name),
+                format!("run {} on {}", they.dialect.grants_file(), peer.name),
             ),
         );
     }
