@@ -13,5 +13,3 @@ pub mod summary;
 pub mod take;
 pub mod transaction;
 
-#[cfg(test)]
-mod tests;
