@@ -14,7 +14,7 @@ use crate::options::NodeId;
 use crate::received::Transactions;
 
 /// How long a replica without writers may need to become level.
-const LAG: Duration = Duration::from_secs(3);
+const LAG: Duration = Duration::from_secs(10);
 
 /// What became of the acknowledged rows.
 #[derive(Debug, Clone, Default)]
