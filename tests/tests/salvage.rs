@@ -110,7 +110,9 @@ fn programs_say(scenario: &Scenario, folder: &Path) -> Result<()> {
     ensure!(salvages(scenario.a()) == [folder], "taken twice");
     ensure!(fs::read(folder.join("summary.json"))? == before);
     let history = fs::read_to_string(scenario.a().paths().history())?;
-    let told = history.lines().filter(|line| line.contains("\"salvage\":{"));
+    let told = history
+        .lines()
+        .filter(|line| line.contains("\"salvage\":{"));
     ensure!(told.clone().any(|line| line.contains(&path)), "{history}");
     ensure!(told.count() <= 2, "the same is told again and again");
     Ok(())
@@ -153,7 +155,8 @@ fn rows_are_on_the_new_master_or_in_the_salvage(positioning: Positioning) -> Res
     let table = &summary["tables"]["lab.ledger"];
     ensure!(table["inserted"] == rows.len() as u64, "{summary:#}");
     ensure!(
-        table["uncounted_events"] == 0 && summary["not_found"].as_array().is_some_and(Vec::is_empty),
+        table["uncounted_events"] == 0
+            && summary["not_found"].as_array().is_some_and(Vec::is_empty),
         "{summary:#}"
     );
     println!("{}", fs::read_to_string(folder.join("summary.txt"))?);
@@ -225,7 +228,13 @@ fn without_room_the_node_stays_marked_and_the_next_repair_tries_again() -> Resul
     ensure!(code == 4 && said.contains("no room"), "{code}: {said}");
     for folder in scenario.a().paths().suite_folders() {
         let more = Some("size=64m");
-        mount(None::<&str>, &folder, None::<&str>, MsFlags::MS_REMOUNT, more)?;
+        mount(
+            None::<&str>,
+            &folder,
+            None::<&str>,
+            MsFlags::MS_REMOUNT,
+            more,
+        )?;
     }
     let folder = salvaged(scenario.a())?;
     decoded(scenario.a(), &folder)?;

@@ -11,9 +11,10 @@ use std::time::Duration;
 use keepalived_mysql::binlog::file::BinlogFile;
 use keepalived_mysql::binlog::rows::Changes;
 use keepalived_mysql::binlog::stream::Stream;
-use keepalived_mysql::binlog::summary::Taken;
+use keepalived_mysql::binlog::summary::{Summary, Taken};
 use keepalived_mysql::binlog::take::Taker;
 use keepalived_mysql::deadline::Deadline;
+use keepalived_mysql::epoch::Epoch;
 use keepalived_mysql::replication::evidence::Lost;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::server::dialect::Product;
@@ -37,14 +38,24 @@ fn end(server: &Server) -> BinlogPosition {
         "mysql-9.7" => "SHOW BINARY LOG STATUS",
         _ => "SHOW MASTER STATUS",
     };
-    let row: mysql::Row = server.connect().unwrap().query_first(statement).unwrap().unwrap();
-    BinlogPosition::new(row.get::<String, _>(0).unwrap(), row.get::<u64, _>(1).unwrap())
+    let row: mysql::Row = server
+        .connect()
+        .unwrap()
+        .query_first(statement)
+        .unwrap()
+        .unwrap();
+    BinlogPosition::new(
+        row.get::<String, _>(0).unwrap(),
+        row.get::<u64, _>(1).unwrap(),
+    )
 }
 
 fn files(server: &Server) -> Vec<String> {
     use mysql::prelude::Queryable as _;
     let rows: Vec<mysql::Row> = server.connect().unwrap().query("SHOW BINARY LOGS").unwrap();
-    rows.iter().map(|row| row.get::<String, _>(0).unwrap()).collect()
+    rows.iter()
+        .map(|row| row.get::<String, _>(0).unwrap())
+        .collect()
 }
 
 fn salvage(server: &Server, lost: &Lost, start: &BinlogPosition, to: &Path) -> Taken {
@@ -70,7 +81,11 @@ fn decoded(kind: &Kind, file: &Path) -> String {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("ERROR"), "{}: {said}", kind.name);
+    assert!(
+        output.status.success() && !said.contains("ERROR"),
+        "{}: {said}",
+        kind.name
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -84,7 +99,7 @@ const TABLES: &[&str] = &[
 ];
 
 const WIDE: &str = "INSERT INTO lab.wide VALUES (1,-1,65535,-3,9e9,1.5,2.5,-1234567890123.1234567,'2026-11-20','10:11:12', \
-     '2026-11-20 10:11:12','2026-11-20 10:11:12',2026,'abc',REPEAT('n',150),'','text',REPEAT('q',70000),'y','p,r', \
+     '2026-11-20 10:11:12','2026-11-20 10:11:12',2026,'abc',REPEAT('n',150),'','text',REPEAT('q',700),'y','p,r', \
      b'10110011101','10:11:12.123','2026-11-20 10:11:12.123456','2026-11-20 10:11:12.1',POINT(1,2),'bin',123456789), \
      (2,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL, \
      NULL,NULL,NULL,NULL)";
@@ -119,7 +134,10 @@ fn work(server: &Server) {
 }
 
 fn counted(taken: &Taken, table: &str) -> (u64, u64, u64) {
-    let changes: &Changes = taken.tables.get(table).unwrap_or_else(|| panic!("{taken:#?}"));
+    let changes: &Changes = taken
+        .tables
+        .get(table)
+        .unwrap_or_else(|| panic!("{taken:#?}"));
     assert_eq!(changes.uncounted_events, 0, "{table}");
     (changes.inserted, changes.updated, changes.deleted)
 }
@@ -127,9 +145,18 @@ fn counted(taken: &Taken, table: &str) -> (u64, u64, u64) {
 /// What the tool prints is what was counted.
 fn same_as_tool(taken: &Taken, text: &str) {
     for (word, count) in [
-        ("### INSERT INTO ", taken.tables.values().map(|c| c.inserted).sum::<u64>()),
-        ("### UPDATE ", taken.tables.values().map(|c| c.updated).sum()),
-        ("### DELETE FROM ", taken.tables.values().map(|c| c.deleted).sum()),
+        (
+            "### INSERT INTO ",
+            taken.tables.values().map(|c| c.inserted).sum::<u64>(),
+        ),
+        (
+            "### UPDATE ",
+            taken.tables.values().map(|c| c.updated).sum(),
+        ),
+        (
+            "### DELETE FROM ",
+            taken.tables.values().map(|c| c.deleted).sum(),
+        ),
     ] {
         let shown = text.lines().filter(|line| line.starts_with(word)).count() as u64;
         assert_eq!(shown, count, "{word}: {taken:#?}");
@@ -141,9 +168,14 @@ fn checked(server: &Server, lost: &Lost, start: &BinlogPosition, name: &str) -> 
     let file = folder.path().join("binlog.000001");
     let taken = salvage(server, lost, start, &file);
     let text = decoded(server.kind, &file);
-    println!("{} {name}: {} {:?}", server.kind.name, taken.in_short(), taken.found);
+    println!(
+        "{} {name}: {} {:?}",
+        server.kind.name,
+        taken.in_short(),
+        taken.found
+    );
     same_as_tool(&taken, &text);
-    if let Some(fixtures) = std::env::var_os("SALVAGE_FIXTURES") {
+    if let (Some(fixtures), true) = (std::env::var_os("SALVAGE_FIXTURES"), taken.transactions > 5) {
         let to = Path::new(&fixtures).join(format!("{}.{name}.binlog", server.kind.name));
         fs::copy(&file, to).unwrap();
     }
@@ -162,15 +194,30 @@ fn everything_by_position(name: &str, options: &[&str], label: &str) {
     work(&server);
     server.crash_and_restart();
     server.run(&["INSERT INTO lab.ledger VALUES (77, 'after the crash')"]);
-    let lost = Lost::Position { from: from.clone(), server_id: 11 };
+    let lost = Lost::Position {
+        from: from.clone(),
+        server_id: 11,
+    };
     let (taken, text) = checked(&server, &lost, &from, label);
     assert_eq!(counted(&taken, "lab.ledger"), (4, 1, 1));
     assert_eq!(counted(&taken, "lab.wide"), (2, 2, 0));
     assert_eq!(taken.left_out, Vec::<String>::new());
-    assert!(taken.statements.iter().any(|s| s.contains("CREATE TABLE lab.more")), "{taken:#?}");
-    assert!(taken.statements.iter().any(|s| s.contains("TRUNCATE")), "{taken:#?}");
+    assert!(
+        taken
+            .statements
+            .iter()
+            .any(|s| s.contains("CREATE TABLE lab.more")),
+        "{taken:#?}"
+    );
+    assert!(
+        taken.statements.iter().any(|s| s.contains("TRUNCATE")),
+        "{taken:#?}"
+    );
     assert!(text.contains("after the crash"), "the last one is missing");
-    let none = Lost::Position { from: from.clone(), server_id: 12 };
+    let none = Lost::Position {
+        from: from.clone(),
+        server_id: 12,
+    };
     let (taken, _) = checked(&server, &none, &from, "none");
     assert_eq!(taken.transactions, 0, "{taken:#?}");
 }
@@ -211,10 +258,169 @@ fn mysql_9_7_by_position() {
 
 #[test]
 fn mysql_9_7_compressed() {
-    everything_by_position("mysql-9.7", &["binlog_transaction_compression=ON"], "compressed");
+    everything_by_position(
+        "mysql-9.7",
+        &["binlog_transaction_compression=ON"],
+        "compressed",
+    );
 }
 
 #[test]
 fn mysql_5_6_by_position() {
     everything_by_position("mysql-5.6", &[], "position");
+}
+
+/// Everything, by number, from the head of the first file; and then only some of it.
+fn by_number(name: &str, options: &[&str]) {
+    let kind = kind(name);
+    if !kind.there() {
+        return;
+    }
+    let server = Server::start(kind, options);
+    server.run(TABLES);
+    let number = match kind.is_mariadb() {
+        true => "SELECT @@global.gtid_binlog_state",
+        false => "SELECT @@global.gtid_executed",
+    };
+    let known = server.one(number);
+    work(&server);
+    let all = server.one(number);
+    let lost = |new: &str| match kind.is_mariadb() {
+        true => Lost::by_mariadb(
+            &all.parse().unwrap(),
+            &new.parse().unwrap(),
+            &Default::default(),
+        ),
+        false => Lost::by_mysql(&all.parse().unwrap(), &new.parse().unwrap()),
+    };
+    let start = BinlogPosition::new("binlog.000001", 4);
+    let wanted = lost(&known).unwrap();
+    let (taken, _) = checked(&server, &wanted, &start, "gtid");
+    assert_eq!(counted(&taken, "lab.ledger"), (3, 1, 1));
+    assert_eq!(taken.not_found, Vec::<String>::new());
+    assert_eq!(lost(&all), None);
+    // The first file is gone: what stood in it is named, the rest is taken.
+    let second = files(&server)[1].clone();
+    server.run(&[&format!("PURGE BINARY LOGS TO '{second}'")]);
+    let (taken, _) = checked(&server, &wanted, &BinlogPosition::new(second, 4), "purged");
+    assert!(taken.transactions > 0, "{taken:#?}");
+    assert!(
+        kind.is_mariadb() || !taken.not_found.is_empty(),
+        "{taken:#?}"
+    );
+}
+
+#[test]
+fn mariadb_10_11_by_number() {
+    by_number("mariadb-10.11", &[]);
+}
+
+#[test]
+fn mariadb_11_8_by_number() {
+    by_number("mariadb-11.8", &[]);
+}
+
+#[test]
+fn mysql_9_7_by_number() {
+    by_number(
+        "mysql-9.7",
+        &["gtid_mode=ON", "enforce_gtid_consistency=ON"],
+    );
+}
+
+#[test]
+fn mysql_5_6_by_number() {
+    by_number(
+        "mysql-5.6",
+        &[
+            "gtid_mode=ON",
+            "enforce_gtid_consistency=ON",
+            "log_slave_updates=ON",
+        ],
+    );
+}
+
+/// The command in `summary.txt` commits the transactions again, under new numbers, on a server that would
+/// refuse the old ones.
+fn can_be_applied_again(name: &str, client: &str, options: &[&str]) {
+    let kind = kind(name);
+    if !kind.there() {
+        return;
+    }
+    let old = Server::start(kind, options);
+    old.run(TABLES);
+    let from = end(&old);
+    old.run(&[
+        "INSERT INTO lab.ledger VALUES (1, 'one'), (2, 'two')",
+        "UPDATE lab.ledger SET note = 'changed' WHERE id = 2",
+        "DELETE FROM lab.ledger WHERE id = 1",
+        "CREATE TABLE lab.more (id INT)",
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let lost = Lost::Position {
+        from: from.clone(),
+        server_id: 11,
+    };
+    let file = folder.path().join("binlog.000001");
+    let taken = salvage(&old, &lost, &from, &file);
+    let new = Server::start(kind, options);
+    new.run(TABLES);
+    new.run(&["CREATE TABLE lab.other (id INT)", "DROP TABLE lab.other"]);
+    let summary = Summary {
+        taken_at: String::new(),
+        group: String::new(),
+        node: "node-a".into(),
+        source: "localhost".into(),
+        epoch: Epoch::default(),
+        server: String::new(),
+        product: product(kind),
+        identity: String::new(),
+        server_id: 11,
+        lost,
+        scanned_from: from,
+        taken,
+    };
+    let command = summary.apply(&folder.path().display().to_string());
+    let tool = kind.tool().get_program().to_string_lossy().into_owned();
+    let word = if kind.is_mariadb() {
+        "mariadb-binlog"
+    } else {
+        "mysqlbinlog"
+    };
+    let command = command.replacen(word, &tool, 1);
+    let (rest, _) = command.rsplit_once("| ").unwrap();
+    let socket = new.socket();
+    let command = format!(
+        "set -o pipefail; {rest}| {} -u root -S {}",
+        new.kind.client(client),
+        socket.display()
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &command])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        new.one("SELECT GROUP_CONCAT(id, note) FROM lab.ledger"),
+        "2changed"
+    );
+    assert_eq!(new.one("SELECT COUNT(*) FROM lab.more"), "0");
+}
+
+#[test]
+fn mariadb_10_11_can_be_applied_again() {
+    can_be_applied_again("mariadb-10.11", "/usr/bin/mariadb", &["gtid_strict_mode=1"]);
+}
+
+#[test]
+fn mysql_9_7_can_be_applied_again() {
+    can_be_applied_again(
+        "mysql-9.7",
+        "usr/bin/mysql",
+        &["gtid_mode=ON", "enforce_gtid_consistency=ON"],
+    );
 }

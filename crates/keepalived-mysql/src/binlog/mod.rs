@@ -12,4 +12,3 @@ pub mod stream;
 pub mod summary;
 pub mod take;
 pub mod transaction;
-

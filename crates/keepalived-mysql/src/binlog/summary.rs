@@ -46,7 +46,7 @@ pub struct Taken {
     pub statements: Vec<String>,
     /// How many there are.
     pub statements_in_all: u64,
-    /// XA transactions that were only prepared: they change nothing before an XA COMMIT.
+    /// XA transactions that were prepared: each changes something only with its XA COMMIT.
     pub prepared: u64,
     /// Numbers that the log should hold and does not.
     pub not_found: Vec<String>,
@@ -147,13 +147,11 @@ impl Summary {
             // MariaDB's tool has no option for it; with the old numbers a server with gtid_strict_mode
             // refuses them (error 1950).
             Product::MariaDb => format!(
-                "mariadb-binlog --no-defaults {file} | sed '/gtid_seq_no=/d;/SET @@session.server_id=/d' | mariadb -h {}",
-                self.source
+                "mariadb-binlog --no-defaults {file} | sed '/gtid_seq_no=/d;/SET @@session.server_id=/d' | mariadb"
             ),
-            Product::MySql => format!(
-                "mysqlbinlog --no-defaults --skip-gtids {file} | mysql -h {}",
-                self.source
-            ),
+            Product::MySql => {
+                format!("mysqlbinlog --no-defaults --skip-gtids {file} | mysql")
+            }
         }
     }
 
@@ -213,7 +211,7 @@ impl Summary {
         if taken.prepared > 0 {
             let _ = writeln!(
                 out,
-                "XA: {} transactions were only prepared; they change nothing before an XA COMMIT",
+                "XA: {} transactions were prepared; each changes something only with its XA COMMIT, which is among the statements if it came",
                 taken.prepared
             );
         }
@@ -270,7 +268,8 @@ impl Summary {
              1. Read them:\n\
              \x20    {}\n\
              2. Decide with the owners of the data which of them are to be done again on {source}. Rows may\n\
-             \x20  have been changed there since, so all of them at once is rarely right. If it is:\n\
+             \x20  have been changed there since, so all of them at once is rarely right. If it is, copy this\n\
+             \x20  folder there and run, as root of that server:\n\
              \x20    {}\n\
              \x20  They get new numbers there. Statements and rows are repeated as they were.\n\
              3. Replace this node: docs/operations.md, \"Replace a node\". It stays closed until then, and\n\

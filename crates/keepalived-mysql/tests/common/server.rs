@@ -37,7 +37,11 @@ pub const KINDS: [Kind; 5] = [
         program: "usr/sbin/mysqld",
         share: "usr/share/mysql",
         tool: "usr/bin/mysqlbinlog",
-        options: &["innodb_redo_log_capacity=8M", "mysqlx=OFF", "secure_file_priv=NULL"],
+        options: &[
+            "innodb_redo_log_capacity=8M",
+            "mysqlx=OFF",
+            "secure_file_priv=NULL",
+        ],
     },
     Kind {
         name: "mariadb-11.8",
@@ -98,17 +102,28 @@ impl Kind {
         command
     }
 
+    /// Where a client program of it is.
+    pub fn client(&self, path: &str) -> String {
+        self.path(path).display().to_string()
+    }
+
     fn command(&self, data: &Path) -> Command {
         let mut command = Command::new(self.path(self.program));
         command
             .args(["--no-defaults", "--user=root"])
             .arg(format!("--datadir={}", data.display()))
-            .arg(format!("--lc-messages-dir={}", self.path(self.share).display()))
+            .arg(format!(
+                "--lc-messages-dir={}",
+                self.path(self.share).display()
+            ))
             .args(["--innodb_data_file_path=ibdata1:12M:autoextend"]);
         if self.program.starts_with("usr") {
             command
                 .arg(format!("--basedir={}", self.path("usr").display()))
-                .arg(format!("--plugin-dir={}", self.path("usr/lib/mysql/plugin").display()));
+                .arg(format!(
+                    "--plugin-dir={}",
+                    self.path("usr/lib/mysql/plugin").display()
+                ));
         } else if self.program.starts_with("server") {
             command.arg(format!("--basedir={}", self.path("server").display()));
         }
@@ -236,15 +251,29 @@ fn run(kind: &Kind, folder: &Path, options: &[String]) -> Child {
 
 fn initialise(kind: &Kind, data: &Path) {
     if kind.name == "mysql-9.7" {
-        let done = kind.command(data).arg("--initialize-insecure").output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let done = kind
+            .command(data)
+            .arg("--initialize-insecure")
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         return;
     }
     let mut sql = String::new();
-    let prefix = if kind.name == "mariadb-11.8" { "mariadb" } else { "mysql" };
+    let prefix = if kind.name == "mariadb-11.8" {
+        "mariadb"
+    } else {
+        "mysql"
+    };
     let mut files = vec!["system_tables", "system_tables_data"];
     if kind.is_mariadb() {
-        sql.push_str("create database if not exists mysql;\nuse mysql;\nset @auth_root_socket=NULL;\n");
+        sql.push_str(
+            "create database if not exists mysql;\nuse mysql;\nset @auth_root_socket=NULL;\n",
+        );
         files.push("performance_tables");
     } else {
         fs::create_dir(data.join("mysql")).unwrap();
@@ -257,13 +286,26 @@ fn initialise(kind: &Kind, data: &Path) {
     }
     let mut child = kind
         .command(data)
-        .args(["--bootstrap", "--max_allowed_packet=8M", "--net_buffer_length=16K"])
+        .args([
+            "--bootstrap",
+            "--max_allowed_packet=8M",
+            "--net_buffer_length=16K",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(sql.as_bytes())
+        .unwrap();
     let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
