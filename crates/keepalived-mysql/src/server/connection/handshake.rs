@@ -102,7 +102,7 @@ fn encryption_error(endpoint: String, trouble: Trouble) -> ServerError {
     }
 }
 
-fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
+pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
     let builder = OptsBuilder::new()
         .user(Some(target.user.clone()))
         .pass(target.password.as_ref().map(|p| p.expose().to_owned()))
@@ -119,7 +119,7 @@ fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
     }
 }
 
-pub(super) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
+pub(crate) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
     if let mysql::Error::MySqlError(said) = error {
         return ServerError::Answered {
             endpoint: endpoint.to_owned(),
