@@ -5,7 +5,8 @@
 
 use crate::config::Positioning as Wish;
 use crate::decide::plan::{Plan, Step};
-use crate::decide::{Memory, channels};
+use crate::decide::settings::Settings;
+use crate::decide::{Memory, RELAXED, Relaxed, channels};
 use crate::epoch::Epoch;
 use crate::ledger::record::{Coordinates, Method, PromotionRecord};
 use crate::replication::evidence::{self, BinlogEventSummary, Relation};
@@ -29,6 +30,8 @@ pub struct Input<'a> {
     pub boot_id: &'a str,
     /// The events of the own binary log from [`question`]'s position on; none if it was not asked.
     pub events: Option<&'a [BinlogEventSummary]>,
+    /// What else is set for the role.
+    pub settings: &'a Settings,
 }
 
 /// What to do.
@@ -213,21 +216,22 @@ fn same_source(
     if channel.receiver == Receiver::Connecting && channel.applier_running {
         return Decision::Following { epoch };
     }
-    let name = channel.channel.clone();
+    if input.memory.relaxed == Relaxed::BeforeThisBoot {
+        return Decision::Hold {
+            relation: Relation::Unknown {
+                why: RELAXED.into(),
+            },
+            source: source.name.clone(),
+        };
+    }
     let mut plan = Plan::to(format!("{} follows {} again", input.me.name, source.name));
-    plan.then(
-        Step::StartReplication {
-            channel: name.clone(),
-        },
+    start_replication(
+        input,
+        source,
+        &channel.channel,
+        epoch,
         "the source is the right one and only the threads are stopped",
-    );
-    plan.then(
-        Step::VerifyReplication {
-            node: source.name.clone(),
-            channel: name,
-            epoch,
-        },
-        "both threads must really run",
+        &mut plan,
     );
     Decision::Go {
         plan,
@@ -274,6 +278,9 @@ fn vet(
 
 /// Why neither identifiers nor positions of this node prove anything.
 fn no_proof(input: &Input<'_>, me: &Facts, source: &Facts) -> Option<String> {
+    if input.memory.relaxed == Relaxed::BeforeThisBoot {
+        return Some(RELAXED.into());
+    }
     if let Tables::Missing(why) = &source.tables {
         return Some(format!(
             "the suite's tables on the source cannot be read: {why}"
@@ -438,21 +445,49 @@ fn repoint(
             }
         },
     );
+    start_replication(
+        input,
+        source,
+        &name,
+        epoch,
+        "nothing is left to be lost",
+        &mut plan,
+    );
+    plan
+}
+
+/// Starts and verifies, with what must be set before and after.
+fn start_replication(
+    input: &Input<'_>,
+    source: &NodeView,
+    channel: &str,
+    epoch: Epoch,
+    why: &str,
+    plan: &mut Plan,
+) {
+    let me = input.me.facts.as_ref();
+    plan.steps.extend(
+        me.into_iter()
+            .flat_map(|me| input.settings.before_following(me)),
+    );
     plan.then(
         Step::StartReplication {
-            channel: name.clone(),
+            channel: channel.to_owned(),
         },
-        "nothing is left to be lost",
+        why,
     );
     plan.then(
         Step::VerifyReplication {
             node: source.name.clone(),
-            channel: name,
+            channel: channel.to_owned(),
             epoch,
         },
         "both threads must really run",
     );
-    plan
+    plan.steps.extend(
+        me.into_iter()
+            .flat_map(|me| input.settings.once_following(me)),
+    );
 }
 
 #[cfg(test)]

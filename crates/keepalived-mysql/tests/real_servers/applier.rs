@@ -14,12 +14,12 @@ use keepalived_mysql::node::Contact;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::replication::replica::Receiver;
 use keepalived_mysql::server::access::{Ladder, close};
-use keepalived_mysql::server::dialect::{Source, Start};
+use keepalived_mysql::server::dialect::Start;
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
 use crate::servers::{
-    Family, Kind, PASSWORD, PATIENCE, REPL_PASSWORD, Server, cell, connect, found, rows, run,
+    self, Family, Kind, PASSWORD, PATIENCE, REPL_PASSWORD, Server, cell, connect, found, rows, run,
     wait_until,
 };
 
@@ -73,16 +73,7 @@ impl Pair {
             true => Start::Gtid,
             false => Start::Position(BinlogPosition::new("binlog.000001", 4)),
         };
-        let options = Source {
-            host: "127.0.0.1",
-            port: proxy.port,
-            user: "repl",
-            password: REPL_PASSWORD,
-            connect_retry: 1,
-            retry_count: 86400,
-            heartbeat: 2.0,
-            start,
-        };
+        let options = servers::source(proxy.port, start);
         for sql in contact.dialect.change_source("", &options) {
             run(&mut contact, &sql).unwrap();
         }

@@ -6,25 +6,19 @@ use keepalived_mysql::node::Contact;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::replication::replica::Receiver;
 use keepalived_mysql::server::connection::ServerError;
-use keepalived_mysql::server::dialect::{Source, Start};
+use keepalived_mysql::server::dialect::Start;
 
-use crate::servers::{Family, PATIENCE, REPL_PASSWORD, Server, connect, found, run, wait_until};
+use crate::servers::{self, Family, PATIENCE, Server, connect, found, run, wait_until};
 
 fn soon() -> Deadline {
     Deadline::after(PATIENCE)
 }
 
 fn follow(contact: &mut Contact, channel: &str, source: &Server) {
-    let options = Source {
-        host: "127.0.0.1",
-        port: source.port,
-        user: "repl",
-        password: REPL_PASSWORD,
-        connect_retry: 1,
-        retry_count: 86400,
-        heartbeat: 2.0,
-        start: Start::Position(BinlogPosition::new("binlog.000001", 4)),
-    };
+    let options = servers::source(
+        source.port,
+        Start::Position(BinlogPosition::new("binlog.000001", 4)),
+    );
     for sql in contact.dialect.change_source(channel, &options) {
         run(contact, &sql).unwrap();
     }

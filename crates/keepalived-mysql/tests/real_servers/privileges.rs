@@ -6,19 +6,13 @@ use keepalived_mysql::node::Contact;
 use keepalived_mysql::server::connection::ServerError;
 use keepalived_mysql::server::dialect::{Dialect, Source, Start};
 
-use crate::servers::{Family, PATIENCE, Server, connect, found, run};
+use crate::servers::{self, Family, PATIENCE, Server, connect, found, run};
 
 /// The statements that need something, on a server with `dialect`.
 fn statements(dialect: &Dialect) -> Vec<String> {
     let source = Source {
-        host: "127.0.0.1",
-        port: 1,
-        user: "repl",
         password: "geheim",
-        connect_retry: 1,
-        retry_count: 86400,
-        heartbeat: 2.0,
-        start: Start::Gtid,
+        ..servers::source(1, Start::Gtid)
     };
     let mut all = vec![
         dialect.replica_status().to_owned(),

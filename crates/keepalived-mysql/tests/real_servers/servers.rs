@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use keepalived_mysql::config::{Tls, TlsMode};
 use keepalived_mysql::deadline::{Deadline, Pauses};
 use keepalived_mysql::node::Contact;
 use keepalived_mysql::server::connection::{Endpoint, Row, ServerError, Target};
+use keepalived_mysql::server::dialect::{Source, Start};
+use keepalived_mysql::server::source_tls::{Offered, SourceTls};
 use tempfile::TempDir;
 
 /// Long enough for a busy machine; nothing waits for it in a good run.
@@ -17,6 +20,31 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The passwords of the example grants.
 pub const PASSWORD: &str = "CHANGE-ME-keepalived";
 pub const REPL_PASSWORD: &str = "CHANGE-ME-repl";
+
+static NO_TLS: Tls = Tls {
+    mode: TlsMode::Disabled,
+    ca: None,
+    cert: None,
+    key: None,
+    replication_ca: None,
+    replication_cert: None,
+    replication_key: None,
+};
+
+/// A source on this machine, with the examples' replication account.
+pub fn source(port: u16, start: Start) -> Source<'static> {
+    Source {
+        host: "127.0.0.1",
+        port,
+        user: "repl",
+        password: REPL_PASSWORD,
+        connect_retry: 1,
+        retry_count: 86400,
+        heartbeat: 2.0,
+        start,
+        tls: SourceTls::new(&NO_TLS, Offered::Tls),
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -333,6 +361,7 @@ impl Server {
             endpoint: Endpoint::Socket(self.socket.clone()),
             user: user.into(),
             password: password.map(|text| serde_json::from_value(text.into()).unwrap()),
+            encryption: None,
         }
     }
 

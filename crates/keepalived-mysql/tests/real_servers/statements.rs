@@ -14,7 +14,7 @@ use keepalived_mysql::server::access::kill;
 use keepalived_mysql::server::dialect::{Source, Start};
 use keepalived_mysql::view::{Gtids, Tables};
 
-use crate::servers::{Family, PATIENCE, Server, cell, connect, found, rows, run, wait_until};
+use crate::servers::{self, Family, PATIENCE, Server, cell, connect, found, rows, run, wait_until};
 
 fn soon() -> Deadline {
     Deadline::after(PATIENCE)
@@ -22,14 +22,8 @@ fn soon() -> Deadline {
 
 fn source(start: Start) -> Source<'static> {
     Source {
-        host: "127.0.0.1",
-        port: 1,
-        user: "repl",
         password: "geheim",
-        connect_retry: 1,
-        retry_count: 86400,
-        heartbeat: 2.0,
-        start,
+        ..servers::source(1, start)
     }
 }
 

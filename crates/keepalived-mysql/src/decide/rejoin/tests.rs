@@ -17,6 +17,7 @@ fn decide(
         wish,
         boot_id: "boot",
         events,
+        settings: &Settings::default(),
     })
 }
 
@@ -178,6 +179,7 @@ fn relaxed_durability_over_a_reboot_proves_nothing() {
         wish: Wish::Gtid,
         boot_id: "another boot",
         events: None,
+        settings: &Settings::default(),
     });
     assert!(
         matches!(

@@ -1,8 +1,10 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::config::{Tls, TlsMode};
 use crate::replication::position::BinlogPosition;
 use crate::server::masked::masked;
+use crate::server::source_tls::{Offered, SourceTls};
 
 /// The probed variables of each release, as documented; those that can be run were asked.
 const SERVERS: [(&str, &[&str]); 10] = [
@@ -39,6 +41,16 @@ fn server(version: &str) -> Dialect {
     dialect(name, known)
 }
 
+static NO_TLS: Tls = Tls {
+    mode: TlsMode::Disabled,
+    ca: None,
+    cert: None,
+    key: None,
+    replication_ca: None,
+    replication_cert: None,
+    replication_key: None,
+};
+
 fn source(start: Start) -> Source<'static> {
     Source {
         host: "192.168.1.37",
@@ -48,6 +60,7 @@ fn source(start: Start) -> Source<'static> {
         connect_retry: 1,
         retry_count: 86400,
         heartbeat: 2.0,
+        tls: SourceTls::new(&NO_TLS, Offered::Tls),
         start,
     }
 }
