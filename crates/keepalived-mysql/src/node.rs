@@ -10,6 +10,7 @@ use crate::replication::semi_sync::SemiSync;
 use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::{Dialect, Known};
 use crate::server::status::{StatusRow, parse_replica_status};
+use crate::server::tls::Encryption;
 use crate::sys::{Birth, boottime_now, process_state};
 use crate::view::{Facts, Gtids, NodeView, Started, State};
 
@@ -18,6 +19,7 @@ pub fn local_target(config: &Config, node: &Node) -> Target {
     target(
         Endpoint::Socket(node.socket.clone()),
         &config.accounts.local,
+        None,
     )
 }
 
@@ -26,14 +28,16 @@ pub fn peer_target(config: &Config, node: &Node) -> Target {
     target(
         Endpoint::Tcp(node.address, node.port),
         &config.accounts.peer,
+        Encryption::of(config, node),
     )
 }
 
-fn target(endpoint: Endpoint, account: &Account) -> Target {
+fn target(endpoint: Endpoint, account: &Account, encryption: Option<Encryption>) -> Target {
     Target {
         endpoint,
         user: account.user.clone(),
         password: account.password.clone(),
+        encryption,
     }
 }
 
@@ -240,7 +244,9 @@ pub fn view_of(node: &Node, facts: Result<Facts, ServerError>) -> NodeView {
             let state = match &error {
                 ServerError::NotListening { .. } => State::Down,
                 ServerError::Silent { .. } => State::Silent,
-                ServerError::Answered { .. } | ServerError::Denied(_) => State::Alive,
+                ServerError::Answered { .. }
+                | ServerError::Denied(_)
+                | ServerError::Encryption { .. } => State::Alive,
                 // The connection broke half way: it may be dying or it may be garbage; not a proof.
                 ServerError::Lost { .. } => State::Silent,
             };

@@ -18,6 +18,7 @@ mod semi_sync;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unsupported;
 
 use std::net::IpAddr;

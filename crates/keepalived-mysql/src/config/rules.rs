@@ -30,7 +30,8 @@ pub(super) fn check(config: &Config, source: &Source<'_>) -> Rule {
     rules.commands()?;
     rules.durations()?;
     rules.replication()?;
-    rules.limits()
+    rules.limits()?;
+    super::tls::check(&config.tls, source)
 }
 
 /// What is allowed but unwise.
@@ -58,6 +59,7 @@ pub(super) fn warnings(config: &Config, source: &Source<'_>) -> Vec<String> {
             humantime::format_duration(config.longest_isolated())
         ));
     }
+    warnings.extend(super::tls::warnings(&config.tls, source));
     warnings
 }
 

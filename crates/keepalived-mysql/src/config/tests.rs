@@ -3,6 +3,7 @@
 mod choice;
 mod places;
 mod secrets;
+mod tls;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a server, a file or a clock.
 
+mod channels;
 pub mod health;
 pub mod plan;
 pub mod promote;

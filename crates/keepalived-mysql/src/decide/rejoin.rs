@@ -6,7 +6,7 @@
 use crate::config::Positioning as Wish;
 use crate::decide::plan::{Plan, Step};
 use crate::decide::settings::Settings;
-use crate::decide::{Memory, RELAXED, Relaxed};
+use crate::decide::{Memory, RELAXED, Relaxed, channels};
 use crate::epoch::Epoch;
 use crate::ledger::record::{Coordinates, Method, PromotionRecord};
 use crate::replication::evidence::{self, BinlogEventSummary, Relation};
@@ -81,7 +81,8 @@ pub fn question(
     let own = me.facts.as_ref()?;
     let theirs = source_for(own, peers, memory)?.facts.as_ref()?;
     let record = first_record_after(theirs, &base(own, memory))?;
-    if method(wish, Some(record), own) == Method::Gtid {
+    let channel = me.channel_from(peers);
+    if method(wish, Some(record), own, channel) == Method::Gtid {
         return None;
     }
     let followed = record.details.as_ref()?.followed.as_ref()?;
@@ -108,15 +109,21 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
         return same_source(input, source, channel, theirs.own_epoch());
     }
     let record = first_record_after(theirs, &base);
-    let method = method(input.wish, record, me);
+    let ours = input.me.channel_from(input.peers);
+    let method = method(input.wish, record, me, ours);
     if let Some(channel) = channel.filter(|channel| is_past(channel, record, method)) {
         // Pointed there before, though nobody remembers it: from the record on it would apply twice.
         return same_source(input, source, channel, theirs.own_epoch());
     }
     let relation = vet(input, me, theirs, record, method);
-    match start(&relation, record, method, me, theirs) {
-        Ok(start) => Decision::Go {
-            plan: repoint(input, source, method, start, theirs.own_epoch()),
+    let name = match ours {
+        Some(channel) => Ok(channel.channel.clone()),
+        None => channels::free_name(me, input.peers).map_err(|why| Relation::Unknown { why }),
+    };
+    let place = start(&relation, record, method, me, theirs);
+    match place.and_then(|start| Ok((start, name?))) {
+        Ok((start, name)) => Decision::Go {
+            plan: repoint(input, source, &name, method, start, theirs.own_epoch()),
             relation,
         },
         Err(relation) => Decision::Hold {
@@ -153,13 +160,20 @@ fn first_record_after<'a>(source: &'a Facts, base: &Epoch) -> Option<&'a Promoti
         .min_by(|a, b| a.epoch.cmp(&b.epoch))
 }
 
-fn method(wish: Wish, record: Option<&PromotionRecord>, me: &Facts) -> Method {
+/// How to follow the source: as wished, else as its record says, else as `ours`, the channel from a
+/// node of the group, does now.
+fn method(
+    wish: Wish,
+    record: Option<&PromotionRecord>,
+    me: &Facts,
+    ours: Option<&ReplicaStatus>,
+) -> Method {
     match wish {
         Wish::Gtid => Method::Gtid,
         Wish::Position => Method::Position,
         Wish::Auto => {
             let recorded = record.and_then(|r| r.details.as_ref()).map(|d| d.method);
-            let running = me.channels.first().map(method_of);
+            let running = ours.map(method_of);
             let possible = if me.gtid_possible() {
                 Method::Gtid
             } else {
@@ -389,15 +403,15 @@ fn start(
 fn repoint(
     input: &Input<'_>,
     source: &NodeView,
+    name: &str,
     method: Method,
     start: Option<BinlogPosition>,
     epoch: Epoch,
 ) -> Plan {
     let old = input.me.channel_from(input.peers);
-    let name = old
-        .map(|channel| channel.channel.clone())
-        .unwrap_or_default();
+    let name = name.to_owned();
     let mut plan = Plan::to(format!("{} follows {}", input.me.name, source.name));
+    plan.warnings = channels::left_alone(input.me, input.peers);
     if let Some(old) = old {
         plan.then(
             Step::SaveChannel {

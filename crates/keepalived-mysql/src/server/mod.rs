@@ -7,4 +7,6 @@ pub mod dialect;
 pub mod events;
 pub mod masked;
 pub mod semi_sync;
+pub mod source_tls;
 pub mod status;
+pub mod tls;

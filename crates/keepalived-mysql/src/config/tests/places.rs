@@ -131,10 +131,6 @@ fn what_this_version_cannot_do_is_refused_by_name() {
     let table = [
         ("[witness]\ntargets = [\"tcp:192.0.2.1:53\"]", "witness"),
         ("[alerts]", "alerts"),
-        ("[tls]\nmode = \"required\"", "tls.mode"),
-        ("[tls]\nmode = \"verify-ca\"", "tls.mode"),
-        ("[tls]\nmode = \"verify-identity\"", "tls.mode"),
-        ("[tls]\nca = \"/ca.pem\"", "tls.ca"),
         ("[demote]\non_diverged = \"rebuild\"", "demote.on_diverged"),
         (
             "[demote]\nrebuild_command = [\"/r\"]",

@@ -3,6 +3,7 @@
 use super::Input;
 use super::allow::known_fresh;
 use super::channel::{leftover, upstream};
+use crate::decide::channels;
 use crate::decide::plan::{Plan, Step};
 use crate::epoch::Epoch;
 use crate::switches::{Safety, off};
@@ -66,13 +67,8 @@ fn warnings(input: &Input<'_>, plan: &mut Plan) {
             input.memory.waited
         ));
     }
-    let channels = input.me.facts.iter().flat_map(|facts| &facts.channels);
-    for other in channels.filter(|c| !input.peers.iter().any(|peer| peer.is_source_of(c))) {
-        plan.warnings.push(format!(
-            "the replication channel '{}' reads from {}:{}, which is no node of this group: it is left as it is",
-            other.channel, other.source_host, other.source_port
-        ));
-    }
+    plan.warnings
+        .extend(channels::left_alone(input.me, input.peers));
     for rule in &input.policy.overrides {
         plan.warnings.push(format!("rule {rule} is overridden"));
         plan.overrides.push(*rule);

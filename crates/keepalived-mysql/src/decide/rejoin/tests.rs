@@ -263,3 +263,70 @@ fn by_position_a_channel_past_the_record_is_left_where_it_is() {
         }
     );
 }
+
+/// The channel that a plan points at the source.
+fn repointed_channel(decision: &Decision) -> (&str, &[String]) {
+    let Decision::Go { plan, .. } = decision else {
+        panic!("not repointed: {decision:?}");
+    };
+    let name = plan.steps.iter().find_map(|planned| match &planned.step {
+        Step::Repoint { channel, .. } => Some(channel.as_str()),
+        _ => None,
+    });
+    (name.expect("a repoint"), &plan.warnings)
+}
+
+#[test]
+fn our_channel_may_be_a_named_one_and_keeps_its_name() {
+    let b = node(2).opened(2).open();
+    let mut a = node(1).opened(1).follows(&node(9)).follows(&b);
+    a = a.with_channel(|foreign| foreign.channel = "other".into());
+    let facts = a.facts.as_mut().expect("facts");
+    facts.channels[1].channel = "ours".into();
+    let decision = by_gtid(&a, &b);
+    let (name, warnings) = repointed_channel(&decision);
+    assert_eq!(name, "ours");
+    assert!(
+        warnings[0].contains("'other' reads from 10.0.0.9:3306"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn somebody_elses_default_channel_is_not_taken() {
+    let b = node(2).opened(2).open();
+    let a = node(1).opened(1).follows(&node(9));
+    let decision = by_gtid(&a, &b);
+    assert_eq!(repointed_channel(&decision).0, "keepalived_mysql");
+}
+
+#[test]
+fn a_server_with_one_channel_that_is_somebody_elses_is_held() {
+    use crate::server::dialect::{Dialect, Known};
+    let b = node(2).opened(2).open();
+    let mut a = node(1).opened(1).follows(&node(9));
+    let old = Dialect::parse("5.6.24", "", Known::default()).expect("a version");
+    a.facts.as_mut().expect("facts").dialect = old;
+    let Decision::Hold {
+        relation: Relation::Unknown { why },
+        ..
+    } = by_gtid(&a, &b)
+    else {
+        panic!("not held");
+    };
+    assert!(
+        why.contains("10.0.0.9:3306") && why.contains("MySQL 5.6.24 has only this one"),
+        "{why}"
+    );
+}
+
+#[test]
+fn how_somebody_elses_channel_replicates_says_nothing_about_ours() {
+    let b = node(2).opened(2).open();
+    let a = node(1).follows(&node(9)).with_channel(|foreign| {
+        foreign.positioning = crate::replication::replica::Positioning::FileAndOffset;
+    });
+    let ours = a.channel_from(std::slice::from_ref(&b));
+    let facts = a.facts.as_ref().expect("facts");
+    assert_eq!(method(Wish::Auto, None, facts, ours), Method::Gtid);
+}
