@@ -1,11 +1,25 @@
+-- Accounts and tables of keepalived-mysql, for MySQL 5.6.
+-- Run it as root on EACH node, on the node itself: nothing in here is replicated.
+-- Replace both passwords and narrow '%' to the addresses of your nodes before you do.
+-- A server that is closed already (read_only = 1) takes it from root all the same.
+
 SET SESSION sql_log_bin = 0;
-CREATE USER 'keepalived'@'localhost' IDENTIFIED BY 'CHANGE-ME-keepalived';
-GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, RELOAD, PROCESS ON *.* TO 'keepalived'@'localhost';
-CREATE USER 'keepalived'@'%' IDENTIFIED BY 'CHANGE-ME-keepalived';
-GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, RELOAD, PROCESS ON *.* TO 'keepalived'@'%';
-CREATE USER 'repl'@'%' IDENTIFIED BY 'CHANGE-ME-repl';
-GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';
-CREATE DATABASE IF NOT EXISTS keepalived_mysql;
+
+-- The suite's account on this node, over the socket: check, close, open, replicate, record.
+-- SUPER is what MySQL 5.6 asks for nearly everything: read_only, STOP and START SLAVE, CHANGE MASTER,
+-- KILL, sql_log_bin, global variables, and writing the suite's own tables while the server is closed.
+-- GRANT makes the account where it is not there yet; 5.6 has no CREATE USER IF NOT EXISTS.
+GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, RELOAD, PROCESS
+   ON *.* TO 'keepalived'@'localhost' IDENTIFIED BY 'CHANGE-ME-keepalived';
+
+-- The same account for the other nodes: look, close, write the fence row.
+GRANT SUPER, REPLICATION CLIENT, RELOAD, PROCESS
+   ON *.* TO 'keepalived'@'%' IDENTIFIED BY 'CHANGE-ME-keepalived';
+
+-- What replicas log in with.
+GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%' IDENTIFIED BY 'CHANGE-ME-repl';
+
+CREATE DATABASE IF NOT EXISTS keepalived_mysql DEFAULT CHARACTER SET utf8mb4;
 GRANT SELECT, INSERT, UPDATE, DELETE ON keepalived_mysql.* TO 'keepalived'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON keepalived_mysql.* TO 'keepalived'@'%';
 

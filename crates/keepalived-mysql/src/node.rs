@@ -6,9 +6,11 @@ use crate::config::{Account, Config, Node};
 use crate::deadline::Deadline;
 use crate::ledger::tables;
 use crate::replication::position::BinlogPosition;
-use crate::server::connection::{Endpoint, Row, ServerError, Session, Target};
+use crate::replication::semi_sync::SemiSync;
+use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::{Dialect, Known};
 use crate::server::status::{StatusRow, parse_replica_status};
+use crate::server::tls::Encryption;
 use crate::sys::{Birth, boottime_now, process_state};
 use crate::view::{Facts, Gtids, NodeView, Started, State};
 
@@ -17,6 +19,7 @@ pub fn local_target(config: &Config, node: &Node) -> Target {
     target(
         Endpoint::Socket(node.socket.clone()),
         &config.accounts.local,
+        None,
     )
 }
 
@@ -25,14 +28,16 @@ pub fn peer_target(config: &Config, node: &Node) -> Target {
     target(
         Endpoint::Tcp(node.address, node.port),
         &config.accounts.peer,
+        Encryption::of(config, node),
     )
 }
 
-fn target(endpoint: Endpoint, account: &Account) -> Target {
+fn target(endpoint: Endpoint, account: &Account, encryption: Option<Encryption>) -> Target {
     Target {
         endpoint,
         user: account.user.clone(),
         password: account.password.clone(),
+        encryption,
     }
 }
 
@@ -78,9 +83,10 @@ impl Contact {
     /// Reads everything that `decide` wants to know of this server.
     pub fn facts(&mut self, deadline: Deadline) -> Result<Facts, ServerError> {
         let sql = format!(
-            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'",
+            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'; {}",
             self.dialect.facts(),
-            self.dialect.replica_status()
+            self.dialect.replica_status(),
+            SemiSync::ASK
         );
         let mut answers = self.session.run(&sql, deadline)?.into_iter();
         let row = answers
@@ -97,6 +103,7 @@ impl Contact {
         facts.started = self
             .process_start(row.get("pid_file"))
             .unwrap_or_else(|| start_by_uptime(uptime.as_ref()));
+        facts.semi_sync = semi_sync(answers);
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
     }
@@ -160,6 +167,7 @@ impl Contact {
             now: row.get("now").unwrap_or_default().to_owned(),
             sync_binlog: number("sync_binlog"),
             flush_log: number("flush_log"),
+            semi_sync: SemiSync::default(),
             gtids: gtids(row).map_err(|why| broken(&self.dialect, &why))?,
             channels,
             binlog_end: None,
@@ -169,6 +177,14 @@ impl Contact {
             foreign_promotions: 0,
         })
     }
+}
+
+fn semi_sync(answers: impl Iterator<Item = Answer>) -> SemiSync {
+    let rows: Vec<(String, String)> = answers
+        .flat_map(|answer| answer.rows)
+        .filter_map(|row| Some((row.at(0)?.to_owned(), row.at(1)?.to_owned())))
+        .collect();
+    SemiSync::parse(&rows)
 }
 
 fn start_by_uptime(row: Option<&Row>) -> Started {
@@ -228,7 +244,9 @@ pub fn view_of(node: &Node, facts: Result<Facts, ServerError>) -> NodeView {
             let state = match &error {
                 ServerError::NotListening { .. } => State::Down,
                 ServerError::Silent { .. } => State::Silent,
-                ServerError::Answered { .. } | ServerError::Denied(_) => State::Alive,
+                ServerError::Answered { .. }
+                | ServerError::Denied(_)
+                | ServerError::Encryption { .. } => State::Alive,
                 // The connection broke half way: it may be dying or it may be garbage; not a proof.
                 ServerError::Lost { .. } => State::Silent,
             };

@@ -1,4 +1,5 @@
-//! The example of a configuration file: it loads, says the true defaults, and leaves no key out.
+//! The examples: the configuration file loads, says the true defaults and leaves no key out; the grants are
+//! the same for every server where they can be. That they suffice is proved in tests/real_servers.
 #![allow(clippy::unwrap_used)]
 
 use std::fs::{self, Permissions};
@@ -81,5 +82,113 @@ fn collect(value: &Value, keys: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, keys)),
         _ => {}
+    }
+}
+
+const GRANTS: [&str; 4] = [
+    "mariadb.sql",
+    "mysql-5.6.sql",
+    "mysql-5.7.sql",
+    "mysql-8.sql",
+];
+
+fn grants(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/grants");
+    fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The statements of a file, without its comments.
+fn statements(file: &str) -> Vec<String> {
+    let sql: String = grants(file)
+        .lines()
+        .filter(|line| !line.starts_with("--"))
+        .flat_map(|line| [line, " "])
+        .collect();
+    sql.split(';')
+        .map(|statement| statement.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|statement| !statement.is_empty())
+        .collect()
+}
+
+#[test]
+fn grants_are_not_replicated_and_hold_no_password() {
+    for file in GRANTS {
+        let statements = statements(file);
+        assert_eq!(statements[0], "SET SESSION sql_log_bin = 0", "{file}");
+        for statement in &statements {
+            if let Some((_, secret)) = statement.split_once("IDENTIFIED BY ") {
+                let placeholder =
+                    secret == "'CHANGE-ME-keepalived'" || secret == "'CHANGE-ME-repl'";
+                assert!(placeholder, "{file}: {statement}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_server_gets_the_same_tables() {
+    let tables = |file: &str| -> Vec<String> {
+        let all = statements(file);
+        let ours = |s: &&String| s.starts_with("CREATE TABLE") || s.starts_with("INSERT");
+        all.iter().filter(ours).cloned().collect()
+    };
+    for file in GRANTS {
+        assert_eq!(tables(file).len(), 3, "{file}");
+        assert_eq!(tables(file), tables(GRANTS[0]), "{file}");
+    }
+}
+
+#[test]
+fn no_account_gets_more_than_its_work_needs() {
+    for file in GRANTS {
+        let statements = statements(file);
+        let granted = |account: &str| -> String {
+            let to = format!("TO {account}");
+            let of_it = statements
+                .iter()
+                .filter(|s| s.starts_with("GRANT") && s.contains(&to));
+            of_it.cloned().collect::<Vec<_>>().join("; ")
+        };
+        assert!(!grants(file).contains("GRANT ALL"), "{file}");
+        assert!(!grants(file).contains("GRANT OPTION"), "{file}");
+        let peer = granted("'keepalived'@'%'");
+        // Fencing looks, closes and writes the fence row; it neither repoints nor starts replication.
+        for privilege in [
+            "REPLICATION SLAVE ADMIN",
+            "REPLICATION_SLAVE_ADMIN",
+            "REPLICATION SLAVE,",
+        ] {
+            assert!(!peer.contains(privilege), "{file}: {peer}");
+        }
+        let repl = granted("'repl'@'%'");
+        assert!(
+            repl.starts_with("GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%'"),
+            "{file}: {repl}"
+        );
+        for account in ["'keepalived'@'localhost'", "'keepalived'@'%'"] {
+            let tables = "SELECT, INSERT, UPDATE, DELETE ON keepalived_mysql.*";
+            assert!(granted(account).contains(tables), "{file}: {account}");
+        }
+    }
+}
+
+#[test]
+fn messages_name_files_that_there_are() {
+    use keepalived_mysql::server::dialect::{Dialect, Known};
+    for version in [
+        "5.6.24",
+        "5.7.44",
+        "8.0.22",
+        "8.4.5",
+        "9.7.4",
+        "10.5.29-MariaDB",
+        "11.8.6-MariaDB",
+    ] {
+        let dialect = Dialect::parse(version, "", Known::default()).unwrap();
+        let file = dialect
+            .grants_file()
+            .strip_prefix("examples/grants/")
+            .unwrap();
+        assert!(GRANTS.contains(&file), "{version}: {file}");
     }
 }

@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::decide::health::{Input, Verdict, verdict};
 use crate::keepalived::drained;
 use crate::node::{Contact, local_target, view_of};
-use crate::replication::replica::Receiver;
+use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::server::connection::ServerError;
 use crate::view::{Facts, NodeView, State};
 
@@ -79,17 +79,18 @@ fn judged(here: &Here, me: &NodeView, reader: Option<ReaderWish>) -> Verdict {
         peers: &here.recent_peers(here.config.check.peer_interval * 3),
     });
     match reader {
-        Some(wish) if verdict.healthy => judged_for_readers(me, wish),
+        Some(wish) if verdict.healthy => judged_for_readers(here, me, wish),
         _ => verdict,
     }
 }
 
-fn judged_for_readers(me: &NodeView, wish: ReaderWish) -> Verdict {
+fn judged_for_readers(here: &Here, me: &NodeView, wish: ReaderWish) -> Verdict {
     let unhealthy = |why: String| Verdict {
         healthy: false,
         why,
     };
-    let Some(channel) = me.facts.as_ref().and_then(|facts| facts.channels.first()) else {
+    let mut channels = me.facts.iter().flat_map(|facts| &facts.channels);
+    let Some(channel) = channels.find(|channel| reads_from_the_group(here, channel)) else {
         return unhealthy("not a replica".into());
     };
     if !channel.is_running() {
@@ -107,14 +108,19 @@ fn judged_for_readers(me: &NodeView, wish: ReaderWish) -> Verdict {
     }
 }
 
+/// Whether a channel is ours: others may lag or stand still as they like.
+fn reads_from_the_group(here: &Here, channel: &ReplicaStatus) -> bool {
+    let mut nodes = here.config.node.iter();
+    nodes.any(|node| channel.reads_from(&node.name, node.address, node.port))
+}
+
 /// A replica that has applied everything it received may be promoted at once for a while.
 fn note_sync(here: &Here, me: &NodeView) {
     let Some(facts) = me.facts.as_ref().filter(|_| me.state == State::Closed) else {
         return;
     };
     let in_sync = facts.channels.iter().any(|channel| {
-        let mut nodes = here.config.node.iter();
-        let ours = nodes.any(|node| channel.reads_from(&node.name, node.address, node.port));
+        let ours = reads_from_the_group(here, channel);
         let level = channel.received.is_some() && channel.received == channel.applied;
         ours && channel.receiver == Receiver::Running
             && channel.applier_running

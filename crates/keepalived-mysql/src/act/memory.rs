@@ -7,6 +7,7 @@ mod fenced;
 mod lasting;
 mod notes;
 mod refused;
+mod settings;
 
 use std::time::Duration;
 
@@ -104,6 +105,7 @@ impl Here {
             opened_in_this_boot: self.age(OPENED).is_some(),
             waited: self.age(WAITING).unwrap_or_default(),
             fenced: self.fenced_mark(),
+            relaxed: self.relaxed(),
         }
     }
 

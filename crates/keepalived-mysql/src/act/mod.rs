@@ -16,5 +16,6 @@ pub mod render;
 pub mod repair;
 pub mod salvage;
 pub mod servers;
+pub mod settings;
 pub mod steps;
 pub mod stop;

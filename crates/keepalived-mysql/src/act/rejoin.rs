@@ -9,7 +9,9 @@ use crate::act::promote::observe;
 use crate::act::receipt::Receipt;
 use crate::act::salvage::{self, Salvaged};
 use crate::act::servers::SHORT;
+use crate::act::settings;
 use crate::cli::Exit;
+use crate::config::Node;
 use crate::deadline::{Deadline, Pauses};
 use crate::decide::plan::{Plan, Step};
 use crate::decide::rejoin::{self, Decision, Input, names_own_transactions, question};
@@ -22,6 +24,8 @@ use crate::replication::position::BinlogPosition;
 use crate::replication::replica::Receiver;
 use crate::server::connection::ServerError;
 use crate::server::dialect::{Dialect, Source, Start};
+use crate::server::source_tls::{Offered, SourceTls};
+use crate::server::tls::Encryption;
 use crate::switches::reached;
 use crate::view::NodeView;
 
@@ -144,6 +148,7 @@ fn decision(
         wish,
         boot_id: &here.boot_id,
         events: events.as_deref(),
+        settings: &settings::wanted(here, me),
     }))
 }
 
@@ -261,6 +266,10 @@ fn events_after(
 
 fn execute(here: &Here, mut contact: Contact, plan: &Plan) -> Result<Rejoined, Failure> {
     let mut receipt = Receipt::begin(here, "rejoin", plan.goal.clone());
+    for warning in &plan.warnings {
+        log::warn!("{warning}");
+    }
+    receipt.warnings.clone_from(&plan.warnings);
     for planned in &plan.steps {
         let step = &planned.step;
         reached(&format!("{}.before", step.name()));
@@ -270,9 +279,17 @@ fn execute(here: &Here, mut contact: Contact, plan: &Plan) -> Result<Rejoined, F
             })
         });
         reached(&format!("{}.after", step.name()));
-        if let Err(failure) = result {
-            receipt.finish(here, failure.to_string());
-            return Err(failure);
+        match result {
+            Err(failure) if step.is_setting() => {
+                receipt
+                    .warnings
+                    .push(format!("{} is left to repair: {failure}", step.name()));
+            }
+            Err(failure) => {
+                receipt.finish(here, failure.to_string());
+                return Err(failure);
+            }
+            Ok(()) => {}
         }
     }
     receipt.finish(here, "following");
@@ -328,6 +345,7 @@ fn one(here: &Here, contact: &mut Contact, step: &Step) -> Result<String, Failur
             epoch,
             node,
         } => verify(here, contact, channel, epoch, node),
+        setting if setting.is_setting() => settings::one(here, setting),
         other => Err(Failure::Failed(format!(
             "{} is no step of a rejoin",
             other.name()
@@ -371,11 +389,23 @@ pub fn repoint_sql(here: &Here, dialect: Dialect, step: &Step) -> Result<Vec<Str
                 connect_retry: replication.connect_retry.as_secs().max(1),
                 retry_count: replication.retry_count,
                 heartbeat: replication.heartbeat.as_secs_f64(),
+                tls: SourceTls::new(&here.config.tls, offered_by(here, source)),
                 start,
             },
         ),
     );
     Ok(statements)
+}
+
+/// Looking at the source came before, and found out.
+fn offered_by(here: &Here, source: &Node) -> Offered {
+    let known_missing = Encryption::of(&here.config, source)
+        .is_some_and(|encryption| encryption.is_known_missing());
+    if known_missing {
+        Offered::Nothing
+    } else {
+        Offered::Tls
+    }
 }
 
 fn save_channel(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {

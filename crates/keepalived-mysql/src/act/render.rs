@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::act::here::Here;
 use crate::act::rejoin::repoint_sql;
+use crate::act::settings;
 use crate::decide::plan::{Plan, Step};
 use crate::ledger::record::{PromotionRecord, RecordState};
 use crate::ledger::tables;
@@ -144,5 +145,6 @@ fn statements(here: &Here, step: &Step, dialect: Dialect, identity: &str) -> Vec
         Step::VerifyReplication { .. } | Step::SaveChannel { .. } | Step::RecordPosition => {
             vec![dialect.replica_status().to_owned()]
         }
+        setting => settings::statements(setting, dialect),
     }
 }

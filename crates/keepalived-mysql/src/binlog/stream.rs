@@ -11,7 +11,8 @@ use mysql::{BinlogDumpFlags, BinlogRequest, Conn, OptsBuilder};
 use crate::binlog::event::{RawEvent, kind};
 use crate::deadline::Deadline;
 use crate::replication::position::BinlogPosition;
-use crate::server::connection::{ServerError, Target, classify, options};
+use crate::server::connection::handshake::{classify, options};
+use crate::server::connection::{ServerError, Target};
 use crate::server::dialect::Product;
 
 /// The stream's number as a replica: none that a person would give to a server, because a server ends

@@ -143,6 +143,24 @@ impl RawAccounts {
     }
 }
 
+/// # Errors
+/// When anybody but its owner can read or write the file at `path`; `at` is where it is named.
+pub(super) fn refuse_open_secret(
+    at: &str,
+    path: &Path,
+    metadata: &Metadata,
+) -> Result<(), ConfigError> {
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let error = format!("{at}: others can read {}", path.display());
+    let message = Message::new(error)
+        .detail(format!("its mode is {mode:04o}"))
+        .hint(format!("chmod 0600 {}", path.display()));
+    Err(ConfigError::new(ConfigErrorKind::Permissions, message))
+}
+
 struct Reader<'a> {
     source: &'a Source<'a>,
     mode: FileMode,
@@ -257,15 +275,8 @@ impl Reader<'_> {
             let hint = "the programs run as keepalived's script_user: check that the file exists and this user can read it";
             ConfigError::unreadable(&what, path, &why, hint)
         })?;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 == 0 {
-            return Ok(text);
-        }
-        let error = format!("{at}: others can read {}", path.display());
-        let message = Message::new(error)
-            .detail(format!("its mode is {mode:04o}"))
-            .hint(format!("chmod 0600 {}", path.display()));
-        Err(ConfigError::new(ConfigErrorKind::Permissions, message))
+        refuse_open_secret(&at, path, &metadata)?;
+        Ok(text)
     }
 
     fn rule(&self, name: &str, key: &str, problem: &str, hint: &str) -> ConfigError {

@@ -14,8 +14,9 @@ use super::behaviour::{
 };
 use super::error::{ConfigError, ConfigErrorKind};
 use super::sections::{Hooks, KeepalivedConfig, LogConfig, Node, Replication, Tls, VipCheck};
+use super::semi_sync::SemiSync;
 use super::source::Source;
-use super::{Config, rules, unsupported};
+use super::{Config, rules, tls, unsupported};
 use crate::message::Message;
 use crate::sys;
 
@@ -77,6 +78,8 @@ struct RawConfig {
     #[serde(default)]
     demote: Demote,
     #[serde(default)]
+    semi_sync: SemiSync,
+    #[serde(default)]
     hooks: Hooks,
     #[serde(default)]
     log: LogConfig,
@@ -92,12 +95,24 @@ fn default_run_dir() -> PathBuf {
 }
 
 impl Config {
-    /// Read a configuration file and the password files that it names.
+    /// Read a configuration file and the files with passwords, certificates and keys that it names.
     ///
     /// # Errors
-    /// When the file cannot be read, is open to others, is not valid, or asks for what this
-    /// version cannot do. Nothing was changed.
+    /// When a file cannot be read or is open to others, or when the configuration is not valid or
+    /// asks for what this version cannot do. Nothing was changed.
     pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+        let loaded = Self::load_without_certificates(path)?;
+        let source = Source::parse(&loaded.path, &loaded.text)?;
+        tls::check_files(&loaded.config.tls, &source)?;
+        Ok(loaded)
+    }
+
+    /// As [`Config::load`], whatever has become of certificates and keys: they say nothing about this
+    /// node's own server, and a peer that cannot be asked without them counts as open.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub(super) fn load_without_certificates(path: &Path) -> Result<Loaded, ConfigError> {
         let path = std::path::absolute(path)
             .map_err(|why| ConfigError::unreadable("the configuration", path, &why, HINT_READ))?;
         let (text, metadata) = read_config(&path)?;
@@ -107,10 +122,11 @@ impl Config {
         let config = build(&source, &text, &metadata)?;
         rules::check(&config, &source)?;
         let warnings = rules::warnings(&config, &source);
+        drop(source);
         Ok(Loaded {
             config,
-            path: path.clone(),
-            text: text.clone(),
+            path,
+            text,
             warnings,
         })
     }
@@ -166,6 +182,7 @@ fn build(source: &Source<'_>, text: &str, metadata: &Metadata) -> Result<Config,
         promote: raw.promote,
         close: raw.close,
         demote: raw.demote,
+        semi_sync: raw.semi_sync,
         hooks: raw.hooks,
         log: raw.log,
     };

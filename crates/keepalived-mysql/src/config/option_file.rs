@@ -20,7 +20,7 @@ pub(super) fn parse_client(text: &str) -> ClientSection {
             section = name.split(']').next().unwrap_or_default().trim().to_owned();
             continue;
         }
-        let Some((key, value)) = line.split_once('=') else {
+        let Some((key, value)) = without_comment(line).split_once('=') else {
             continue;
         };
         match (section.as_str(), key.trim()) {
@@ -32,26 +32,30 @@ pub(super) fn parse_client(text: &str) -> ClientSection {
     client
 }
 
-/// A value without its quotes, comment and escapes.
-fn unquote(value: &str) -> String {
-    let value = value.trim();
-    let inner = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => quoted(&value[1..], quote),
-        _ => value.split('#').next().unwrap_or_default().trim(),
-    };
-    unescape(inner)
+/// A line without the comment at its end: `#` outside of quotes begins one.
+fn without_comment(line: &str) -> &str {
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in line.char_indices() {
+        match quote {
+            None if c == '#' => return line[..at].trim_end(),
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            Some(open) if c == open && !escaped => quote = None,
+            _ => {}
+        }
+        escaped = quote.is_some() && c == '\\' && !escaped;
+    }
+    line
 }
 
-/// What stands before the closing quote that no backslash escapes.
-fn quoted(value: &str, quote: char) -> &str {
-    let mut escaped = false;
-    for (at, c) in value.char_indices() {
-        if c == quote && !escaped {
-            return &value[..at];
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    value
+/// A value without the quotes around the whole of it, and without its escapes.
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    let inner = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(value);
+    unescape(inner)
 }
 
 fn unescape(value: &str) -> String {
@@ -89,20 +93,34 @@ mod tests {
         assert_eq!(client.password.as_deref(), Some("a#b\"c"));
     }
 
+    /// As `my_print_defaults` of MariaDB 10.11 gives them.
     #[test]
     fn values_as_the_clients_read_them() {
         let cases = [
             ("plain", "plain"),
             ("cut # comment", "cut"),
-            ("'it''", "it"),
+            ("a#b", "a"),
+            ("a;b", "a;b"),
+            ("'it''", "it'"),
+            ("'a'#b", "a"),
+            ("a'#'b", "a'#'b"),
+            ("'a\\'b'", "a'b"),
+            ("\"a#b\\\"c\"", "a#b\"c"),
+            ("\"tail\" x", "\"tail\" x"),
+            ("'mixed\"", "'mixed\""),
+            ("'  in  '", "  in  "),
+            ("a  b  ", "a  b"),
             ("a\\sb", "a b"),
             ("a\\\\b", "a\\b"),
             ("a\\xb", "a\\xb"),
-            ("\"open", "open"),
+            ("\"open", "\"open"),
+            ("\\#a", "\\"),
+            ("'", "'"),
             ("", ""),
         ];
         for (written, meant) in cases {
-            assert_eq!(unquote(written), meant, "{written}");
+            let client = parse_client(&format!("[client]\nuser = {written}\n"));
+            assert_eq!(client.user.as_deref(), Some(meant), "{written}");
         }
     }
 

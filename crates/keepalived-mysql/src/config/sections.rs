@@ -51,29 +51,38 @@ fn default_socket() -> PathBuf {
 pub enum TlsMode {
     /// Never.
     Disabled,
-    /// Where both sides can.
+    /// Where the server offers it, else in clear text. No certificate is verified.
     #[default]
     Preferred,
-    /// Always. Not supported by this version.
+    /// Always. No certificate is verified.
     Required,
-    /// Always, and the certificate must be signed by `ca`. Not supported by this version.
+    /// Always, and the certificate must be signed by `ca`, whatever name it bears.
     VerifyCa,
-    /// Always, and the certificate must name the host. Not supported by this version.
+    /// Always, and the certificate must be signed by `ca` and bear the node's address as an IP
+    /// subjectAltName.
     VerifyIdentity,
 }
 
-/// `[tls]`: encryption between nodes.
+/// `[tls]`: encryption between nodes, of the programs' own connections and of replication. A socket
+/// is never encrypted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// How connections are encrypted. Default `preferred`.
     pub mode: TlsMode,
-    /// Certificate authority, PEM.
+    /// Certificates of the authorities that are trusted, PEM. Needed where certificates are verified.
+    /// No other authority is trusted.
     pub ca: Option<PathBuf>,
-    /// Client certificate, PEM.
+    /// Client certificate with its chain, PEM; with `key`.
     pub cert: Option<PathBuf>,
-    /// Client key, PEM.
+    /// Client key without a passphrase, PEM, mode 0600; with `cert`.
     pub key: Option<PathBuf>,
+    /// What the servers use instead of `ca`, as a replica of each other: they read it themselves.
+    pub replication_ca: Option<PathBuf>,
+    /// What the servers use instead of `cert`.
+    pub replication_cert: Option<PathBuf>,
+    /// What the servers use instead of `key`, which the servers' own user can seldom read.
+    pub replication_key: Option<PathBuf>,
 }
 
 /// How a replica finds its place in the source's history.

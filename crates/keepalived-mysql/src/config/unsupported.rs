@@ -8,21 +8,10 @@ use super::source::Source;
 use crate::message::Message;
 
 /// Keys that are refused whatever they say.
-const KEYS: [&str; 7] = [
-    "semi_sync",
-    "witness",
-    "alerts",
-    "tls.ca",
-    "tls.cert",
-    "tls.key",
-    "demote.rebuild_command",
-];
+const KEYS: [&str; 3] = ["witness", "alerts", "demote.rebuild_command"];
 
 /// Values that are refused.
-const VALUES: [(&str, &str); 5] = [
-    ("tls.mode", "required"),
-    ("tls.mode", "verify-ca"),
-    ("tls.mode", "verify-identity"),
+const VALUES: [(&str, &str); 2] = [
     ("demote.on_diverged", "rebuild"),
     ("promote.unreachable_peer", "require-witness"),
 ];

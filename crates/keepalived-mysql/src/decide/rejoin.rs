@@ -4,8 +4,9 @@
 //! so an old master is vetted first: does it hold anything that the new one never received?
 
 use crate::config::Positioning as Wish;
-use crate::decide::Memory;
 use crate::decide::plan::{Plan, Step};
+use crate::decide::settings::Settings;
+use crate::decide::{Memory, RELAXED, Relaxed, channels};
 use crate::epoch::Epoch;
 use crate::ledger::record::{Coordinates, Method, PromotionRecord};
 use crate::replication::evidence::{self, BinlogEventSummary, Lost, Relation};
@@ -29,6 +30,8 @@ pub struct Input<'a> {
     pub boot_id: &'a str,
     /// The events of the own binary log from [`question`]'s position on; none if it was not asked.
     pub events: Option<&'a [BinlogEventSummary]>,
+    /// What else is set for the role.
+    pub settings: &'a Settings,
 }
 
 /// What to do.
@@ -81,7 +84,8 @@ pub fn question(
     let own = me.facts.as_ref()?;
     let theirs = source_for(own, peers, memory)?.facts.as_ref()?;
     let record = first_record_after(theirs, &base(own, memory))?;
-    if method(wish, Some(record), own) == Method::Gtid {
+    let channel = me.channel_from(peers);
+    if method(wish, Some(record), own, channel) == Method::Gtid {
         return None;
     }
     let followed = record.details.as_ref()?.followed.as_ref()?;
@@ -108,15 +112,21 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
         return same_source(input, source, channel, theirs);
     }
     let record = first_record_after(theirs, &base);
-    let method = method(input.wish, record, me);
+    let ours = input.me.channel_from(input.peers);
+    let method = method(input.wish, record, me, ours);
     if let Some(channel) = channel.filter(|channel| is_past(channel, record, method)) {
         // Pointed there before, though nobody remembers it: from the record on it would apply twice.
         return same_source(input, source, channel, theirs);
     }
     let relation = vet(input, me, theirs, record, method);
-    match start(&relation, record, method, me, theirs) {
-        Ok(start) => Decision::Go {
-            plan: repoint(input, source, method, start, theirs.own_epoch()),
+    let name = match ours {
+        Some(channel) => Ok(channel.channel.clone()),
+        None => channels::free_name(me, input.peers).map_err(|why| Relation::Unknown { why }),
+    };
+    let place = start(&relation, record, method, me, theirs);
+    match place.and_then(|start| Ok((start, name?))) {
+        Ok((start, name)) => Decision::Go {
+            plan: repoint(input, source, &name, method, start, theirs.own_epoch()),
             relation,
         },
         Err(relation) => hold(input, me, source, theirs, relation, method),
@@ -204,13 +214,20 @@ fn first_record_after<'a>(source: &'a Facts, base: &Epoch) -> Option<&'a Promoti
         .min_by(|a, b| a.epoch.cmp(&b.epoch))
 }
 
-fn method(wish: Wish, record: Option<&PromotionRecord>, me: &Facts) -> Method {
+/// How to follow the source: as wished, else as its record says, else as `ours`, the channel from a
+/// node of the group, does now.
+fn method(
+    wish: Wish,
+    record: Option<&PromotionRecord>,
+    me: &Facts,
+    ours: Option<&ReplicaStatus>,
+) -> Method {
     match wish {
         Wish::Gtid => Method::Gtid,
         Wish::Position => Method::Position,
         Wish::Auto => {
             let recorded = record.and_then(|r| r.details.as_ref()).map(|d| d.method);
-            let running = me.channels.first().map(method_of);
+            let running = ours.map(method_of);
             let possible = if me.gtid_possible() {
                 Method::Gtid
             } else {
@@ -254,21 +271,23 @@ fn same_source(
     if channel.receiver == Receiver::Connecting && channel.applier_running {
         return Decision::Following { epoch };
     }
-    let name = channel.channel.clone();
+    if input.memory.relaxed == Relaxed::BeforeThisBoot {
+        return Decision::Hold {
+            relation: Relation::Unknown {
+                why: RELAXED.into(),
+            },
+            source: source.name.clone(),
+            plan: None,
+        };
+    }
     let mut plan = Plan::to(format!("{} follows {} again", input.me.name, source.name));
-    plan.then(
-        Step::StartReplication {
-            channel: name.clone(),
-        },
+    start_replication(
+        input,
+        source,
+        &channel.channel,
+        epoch,
         "the source is the right one and only the threads are stopped",
-    );
-    plan.then(
-        Step::VerifyReplication {
-            node: source.name.clone(),
-            channel: name,
-            epoch,
-        },
-        "both threads must really run",
+        &mut plan,
     );
     Decision::Go {
         plan,
@@ -315,6 +334,9 @@ fn vet(
 
 /// Why neither identifiers nor positions of this node prove anything.
 fn no_proof(input: &Input<'_>, me: &Facts, source: &Facts) -> Option<String> {
+    if input.memory.relaxed == Relaxed::BeforeThisBoot {
+        return Some(RELAXED.into());
+    }
     if let Tables::Missing(why) = &source.tables {
         return Some(format!(
             "the suite's tables on the source cannot be read: {why}"
@@ -437,15 +459,15 @@ fn start(
 fn repoint(
     input: &Input<'_>,
     source: &NodeView,
+    name: &str,
     method: Method,
     start: Option<BinlogPosition>,
     epoch: Epoch,
 ) -> Plan {
     let old = input.me.channel_from(input.peers);
-    let name = old
-        .map(|channel| channel.channel.clone())
-        .unwrap_or_default();
+    let name = name.to_owned();
     let mut plan = Plan::to(format!("{} follows {}", input.me.name, source.name));
+    plan.warnings = channels::left_alone(input.me, input.peers);
     if let Some(old) = old {
         plan.then(
             Step::SaveChannel {
@@ -479,21 +501,49 @@ fn repoint(
             }
         },
     );
+    start_replication(
+        input,
+        source,
+        &name,
+        epoch,
+        "nothing is left to be lost",
+        &mut plan,
+    );
+    plan
+}
+
+/// Starts and verifies, with what must be set before and after.
+fn start_replication(
+    input: &Input<'_>,
+    source: &NodeView,
+    channel: &str,
+    epoch: Epoch,
+    why: &str,
+    plan: &mut Plan,
+) {
+    let me = input.me.facts.as_ref();
+    plan.steps.extend(
+        me.into_iter()
+            .flat_map(|me| input.settings.before_following(me)),
+    );
     plan.then(
         Step::StartReplication {
-            channel: name.clone(),
+            channel: channel.to_owned(),
         },
-        "nothing is left to be lost",
+        why,
     );
     plan.then(
         Step::VerifyReplication {
             node: source.name.clone(),
-            channel: name,
+            channel: channel.to_owned(),
             epoch,
         },
         "both threads must really run",
     );
-    plan
+    plan.steps.extend(
+        me.into_iter()
+            .flat_map(|me| input.settings.once_following(me)),
+    );
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::programs::{
     Started, Unusable, helper_args, parse, print, print_json, spawn_helper, start,
 };
 use crate::sys::{self, Birth, forked_by};
+use crate::view::NodeView;
 
 /// Say whether this MySQL or MariaDB server can serve; keepalived runs it through vrrp_script.
 ///
@@ -88,6 +89,7 @@ fn judge(started: &Started, args: &Args) -> Exit {
             "healthy": verdict.healthy,
             "why": verdict.why,
             "state": view.state,
+            "semi_sync": semi_sync(&view),
         }));
     } else {
         let word = if verdict.healthy {
@@ -109,6 +111,21 @@ fn judge(started: &Started, args: &Args) -> Exit {
     } else {
         Exit::Refused
     }
+}
+
+/// What the server says of semi-sync, and what that means for a commit of now.
+fn semi_sync(view: &NodeView) -> serde_json::Value {
+    let Some(facts) = &view.facts else {
+        return serde_json::Value::Null;
+    };
+    let source = facts.semi_sync.source.as_ref();
+    serde_json::json!({
+        "told": facts.semi_sync.told(),
+        "acknowledged": source.is_some_and(|side| side.acknowledged()),
+        "degraded": source.is_some_and(|side| side.degraded()),
+        "source": source,
+        "replica": facts.semi_sync.replica,
+    })
 }
 
 /// Whatever hangs, keepalived gets its answer in time.

@@ -11,6 +11,7 @@ use crate::act::here::Here;
 use crate::act::promote::{self, Promoted};
 use crate::act::rejoin::{self, Rejoined};
 use crate::act::render;
+use crate::act::settings;
 use crate::cli::{CommonArgs, Exit, HookArgs, report_failure, report_failure_as};
 use crate::config::Rejoin;
 use crate::deadline::{Deadline, Pauses};
@@ -227,6 +228,7 @@ fn closing(
         }
         _ => started.here.config.close.timeout,
     };
+    let deadline = Deadline::after(timeout);
     if !take_up(&mut started.here, role, wish, overrides)? {
         return Ok(Exit::Done);
     }
@@ -246,6 +248,9 @@ fn closing(
         return Err(failure);
     }
     print("closed\n");
+    if role == Role::Stop {
+        settings::durable_before_stop(&started.here, deadline);
+    }
     if role != Role::Backup || started.here.config.demote.rejoin == Rejoin::Manual {
         return Ok(Exit::Done);
     }

@@ -12,20 +12,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::time::Duration;
 
+use mysql::Conn;
 use mysql::prelude::Queryable;
-use mysql::{Conn, OptsBuilder};
 use thiserror::Error;
 
 use crate::config::Secret;
 use crate::deadline::Deadline;
 use crate::server::denied::{Denied, statement_at};
 use crate::server::dialect::Dialect;
+use crate::server::tls::Encryption;
 
-/// After this long an abandoned connection thread gives up by itself.
-const LONGEST_READ: Duration = Duration::from_secs(120);
+pub(crate) mod handshake;
 
-/// Enough for every answer we ask for, and it spares the crate's question for the server's limit.
-const LARGEST_PACKET: usize = 16 * 1024 * 1024;
+use handshake::classify;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +54,8 @@ pub struct Target {
     pub user: String,
     /// Its password; none for socket authentication.
     pub password: Option<Secret>,
+    /// How the connection is encrypted; none for clear text. A socket's never is.
+    pub encryption: Option<Encryption>,
 }
 
 /// Why a call to a server has no answer that we can use.
@@ -93,6 +94,16 @@ pub enum ServerError {
     /// The server answered that the account may not do that, or may not come in: it is alive.
     #[error("{0}")]
     Denied(Box<Denied>),
+    /// The connection cannot be encrypted as it has to be. Whoever answers is alive.
+    #[error("{endpoint}: {problem}; {remedy}")]
+    Encryption {
+        /// Which server.
+        endpoint: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// The connection ended in the middle of a call, so its effect is unknown.
     #[error("{endpoint}: the connection ended ({detail})")]
     Lost {
@@ -186,21 +197,10 @@ impl Session {
         let (reply_queue, replies) = mpsc::channel::<Reply>();
         let (greeting, greeted) = mpsc::channel::<Result<u32, ServerError>>();
         let waited = deadline.remaining();
-        let options = options(target, waited);
-        let name = endpoint.clone();
-        let user = target.user.clone();
+        let target = target.clone();
         std::thread::Builder::new()
             .name("server".into())
-            .spawn(move || {
-                converse(
-                    options,
-                    &name,
-                    &user,
-                    &greeting,
-                    &request_queue,
-                    &reply_queue,
-                )
-            })
+            .spawn(move || converse(&target, waited, &greeting, &request_queue, &reply_queue))
             .map_err(|error| ServerError::Lost {
                 endpoint: endpoint.clone(),
                 detail: format!("no thread for the connection: {error}"),
@@ -353,40 +353,22 @@ fn shortened(sql: &str) -> String {
     text
 }
 
-/// How a session with a server is made.
-pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
-    let builder = OptsBuilder::new()
-        .user(Some(target.user.clone()))
-        .pass(target.password.as_ref().map(|p| p.expose().to_owned()))
-        .prefer_socket(false)
-        .max_allowed_packet(Some(LARGEST_PACKET))
-        .read_timeout(Some(LONGEST_READ))
-        .write_timeout(Some(LONGEST_READ));
-    match &target.endpoint {
-        Endpoint::Socket(path) => builder.socket(Some(path.to_string_lossy().into_owned())),
-        Endpoint::Tcp(address, port) => builder
-            .ip_or_hostname(Some(address.to_string()))
-            .tcp_port(*port)
-            .tcp_connect_timeout(Some(connect_timeout.max(Duration::from_millis(1)))),
-    }
-}
-
 fn converse(
-    options: OptsBuilder,
-    endpoint: &str,
-    user: &str,
+    target: &Target,
+    limit: Duration,
     greeting: &Sender<Result<u32, ServerError>>,
     requests: &Receiver<String>,
     replies: &Sender<Reply>,
 ) {
-    let mut connection = match Conn::new(options) {
+    let mut connection = match handshake::connect(target, limit) {
         Ok(connection) => connection,
         Err(error) => {
             // A caller that has walked away does not want the error either.
-            let _ = greeting.send(Err(not_let_in(classify(endpoint, &error), user)));
+            let _ = greeting.send(Err(not_let_in(error, &target.user)));
             return;
         }
     };
+    let endpoint = target.endpoint.to_string();
     if greeting.send(Ok(connection.connection_id())).is_err() {
         return;
     }
@@ -395,7 +377,7 @@ fn converse(
         let reply = match answers(&mut connection, &sql, &mut done) {
             Ok(()) => Ok(done),
             Err(error) => Err(Failed {
-                error: classify(endpoint, &error),
+                error: classify(&endpoint, &error),
                 statement: done.len(),
             }),
         };
@@ -450,59 +432,6 @@ fn text(value: mysql::Value) -> Option<String> {
         mysql::Value::NULL => None,
         mysql::Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         other => Some(other.as_sql(true)),
-    }
-}
-
-/// What a failure of the library means.
-pub(crate) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
-    use std::io::ErrorKind;
-    let kind = match error {
-        mysql::Error::MySqlError(said) => {
-            return ServerError::Answered {
-                endpoint: endpoint.to_owned(),
-                code: said.code,
-                state: said.state.clone(),
-                message: said.message.clone(),
-            };
-        }
-        mysql::Error::IoError(io) => io.kind(),
-        mysql::Error::DriverError(mysql::DriverError::CouldNotConnect(Some((_, _, kind)))) => *kind,
-        mysql::Error::DriverError(
-            mysql::DriverError::ConnectTimeout | mysql::DriverError::Timeout,
-        ) => ErrorKind::TimedOut,
-        _ => ErrorKind::Other,
-    };
-    let detail = in_plain_words(error);
-    match kind {
-        ErrorKind::ConnectionRefused | ErrorKind::NotFound => ServerError::NotListening {
-            endpoint: endpoint.to_owned(),
-            detail,
-        },
-        ErrorKind::TimedOut
-        | ErrorKind::WouldBlock
-        | ErrorKind::HostUnreachable
-        | ErrorKind::NetworkUnreachable => ServerError::Silent {
-            endpoint: endpoint.to_owned(),
-            waited: Duration::ZERO,
-            doing: detail,
-        },
-        _ => ServerError::Lost {
-            endpoint: endpoint.to_owned(),
-            detail,
-        },
-    }
-}
-
-/// What went wrong, without the library's names for it.
-fn in_plain_words(error: &mysql::Error) -> String {
-    match error {
-        mysql::Error::IoError(io) => io.to_string(),
-        mysql::Error::DriverError(mysql::DriverError::CouldNotConnect(Some((_, why, _)))) => {
-            why.clone()
-        }
-        mysql::Error::DriverError(driver) => driver.to_string(),
-        mysql::Error::CodecError(codec) => codec.to_string(),
-        other => other.to_string(),
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Denied {
 const PRIVILEGE: [u16; 8] = [1044, 1045, 1095, 1142, 1143, 1227, 1290, 1370];
 
 /// Codes for an account that is not let in: password, host, locked, expired, socket authentication.
-const ACCOUNT: [u16; 7] = [1045, 1130, 1698, 1862, 3118, 3955, 4151];
+const ACCOUNT: [u16; 8] = [1045, 1130, 1698, 1862, 2059, 3118, 3955, 4151];
 
 impl Denied {
     /// Whether `code` says that a statement was refused for want of a privilege. Error 1290 also

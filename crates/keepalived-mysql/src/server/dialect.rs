@@ -116,18 +116,22 @@ impl Dialect {
             .map_or("", |(_, words)| *words)
     }
 
-    /// The words for `purpose`, about `channel`; the default channel is not named.
+    /// The words for `purpose`, about `channel`.
+    ///
+    /// On MySQL the default channel is named too: without a name STOP, START and RESET are about all
+    /// channels, and CHANGE is refused where there are several (error 3079; tests/real_servers,
+    /// `ours_is_stopped_and_forgotten_and_the_other_one_runs_on`). On MariaDB no name is the default.
     fn about(&self, purpose: Purpose, channel: &str) -> String {
         self.filled(purpose, channel, "")
     }
 
     /// The same with options. Only the table's own text is searched for places to fill.
     fn filled(&self, purpose: Purpose, channel: &str, options: &str) -> String {
-        let named = match (channel.is_empty(), self.mariadb()) {
-            (true, _) => String::new(),
-            (false, true) => format!(" {}", quoted(channel)),
-            (false, false) if !self.has_channels() => String::new(),
-            (false, false) => format!(" FOR CHANNEL {}", quoted(channel)),
+        let named = match (self.mariadb(), self.has_channels()) {
+            (true, _) if channel.is_empty() => String::new(),
+            (true, _) => format!(" {}", quoted(channel)),
+            (false, false) => String::new(),
+            (false, true) => format!(" FOR CHANNEL {}", quoted(channel)),
         };
         let parts: Vec<String> = self
             .words(purpose)

@@ -22,7 +22,7 @@ const VERDICT: &str = "verdict.json";
 const REJOIN: &str = "rejoin.json";
 const SALVAGE: &str = "salvage.json";
 
-/// A rejoin that failed, and when to try again.
+/// Something that failed, and when to try again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Backoff {
     boot_id: String,
@@ -36,6 +36,10 @@ struct Briefs {
     boot_id: String,
     at: Duration,
     peers: Vec<PeerBrief>,
+}
+
+fn backoff_file(kind: &str) -> String {
+    format!("{kind}-failed.json")
 }
 
 /// A contradiction between the recorded role and what the host shows, seen by one check.
@@ -96,28 +100,51 @@ impl Here {
 
     /// Whether a rejoin is worth another try: 1 s after the first failure, up to a minute later on.
     pub fn rejoin_due(&self) -> bool {
-        self.recall(REJOIN).is_none_or(|backoff: Backoff| {
-            backoff.boot_id != self.boot_id || boottime_now() >= backoff.next_at
-        })
+        self.due_at(REJOIN)
     }
 
     /// A rejoin failed or was held.
     pub fn note_rejoin_failed(&self) {
-        let before: Option<Backoff> = self.recall(REJOIN);
+        self.put_off(REJOIN);
+    }
+
+    /// A rejoin succeeded.
+    pub fn forget_rejoin_failed(&self) {
+        self.forget(REJOIN);
+    }
+
+    /// Whether settings of this kind are worth another try; pauses as after a rejoin.
+    pub fn due(&self, kind: &str) -> bool {
+        self.due_at(&backoff_file(kind))
+    }
+
+    /// Settings of this kind could not be set.
+    pub fn note_failed(&self, kind: &str) {
+        self.put_off(&backoff_file(kind));
+    }
+
+    /// Settings of this kind were set.
+    pub fn forget_failed(&self, kind: &str) {
+        self.forget(&backoff_file(kind));
+    }
+
+    fn due_at(&self, name: &str) -> bool {
+        self.recall(name).is_none_or(|backoff: Backoff| {
+            backoff.boot_id != self.boot_id || boottime_now() >= backoff.next_at
+        })
+    }
+
+    fn put_off(&self, name: &str) {
+        let before: Option<Backoff> = self.recall(name);
         let attempts = before.map_or(0, |before| before.attempts.saturating_add(1));
         self.note(
-            REJOIN,
+            name,
             &Backoff {
                 boot_id: self.boot_id.clone(),
                 attempts,
                 next_at: boottime_now() + pause(attempts),
             },
         );
-    }
-
-    /// A rejoin succeeded.
-    pub fn forget_rejoin_failed(&self) {
-        self.forget(REJOIN);
     }
 
     /// Keeps why this node follows nobody. True if it was for the same reason before.

@@ -17,6 +17,7 @@ fn decide(
         wish,
         boot_id: "boot",
         events,
+        settings: &Settings::default(),
     })
 }
 
@@ -66,17 +67,31 @@ fn an_old_master_with_nothing_of_its_own_is_repointed() {
     );
 }
 
+/// What is to be salvaged, and nothing else is done.
+fn salvaged(plan: Option<Plan>) -> String {
+    let plan = plan.expect("a plan");
+    match &plan.steps[..] {
+        [only] => match &only.step {
+            Step::Salvage { lost, .. } => lost.to_string(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_old_master_with_lost_transactions_is_held() {
     let b = node(2).opened(2).open().holds("0-1-100,0-2-120");
     let a = node(1).opened(1).holds("0-1-105");
-    assert!(matches!(
-        by_gtid(&a, &b),
-        Decision::Hold {
-            relation: Relation::Diverged { .. },
-            ..
-        }
-    ));
+    let Decision::Hold {
+        relation: Relation::Diverged { .. },
+        plan,
+        ..
+    } = by_gtid(&a, &b)
+    else {
+        panic!("not held");
+    };
+    assert_eq!(salvaged(plan), "0-1-101..105");
 }
 
 /// When a partition heals, the loser of the VRRP election is told BACKUP although its epoch is the
@@ -112,15 +127,17 @@ fn by_position_an_own_transaction_after_the_record_holds_the_node() {
     let a = node(1).opened(1);
     let events = [event("Gtid", 600), event("Query", 700), event("Xid", 1000)];
     let decision = decide(&a, &b, &Memory::default(), Wish::Position, Some(&events));
-    assert!(
-        matches!(
-            decision,
-            Decision::Hold {
-                relation: Relation::Diverged { .. },
-                ..
-            }
-        ),
-        "{decision:?}"
+    let Decision::Hold {
+        relation: Relation::Diverged { .. },
+        plan,
+        ..
+    } = decision
+    else {
+        panic!("{decision:?}");
+    };
+    assert_eq!(
+        salvaged(plan),
+        "what server 1 wrote itself from binlog.000001:500 on"
     );
 }
 
@@ -178,6 +195,7 @@ fn relaxed_durability_over_a_reboot_proves_nothing() {
         wish: Wish::Gtid,
         boot_id: "another boot",
         events: None,
+        settings: &Settings::default(),
     });
     assert!(
         matches!(
@@ -260,4 +278,71 @@ fn by_position_a_channel_past_the_record_is_left_where_it_is() {
             epoch: Epoch::new(2, "node-b")
         }
     );
+}
+
+/// The channel that a plan points at the source.
+fn repointed_channel(decision: &Decision) -> (&str, &[String]) {
+    let Decision::Go { plan, .. } = decision else {
+        panic!("not repointed: {decision:?}");
+    };
+    let name = plan.steps.iter().find_map(|planned| match &planned.step {
+        Step::Repoint { channel, .. } => Some(channel.as_str()),
+        _ => None,
+    });
+    (name.expect("a repoint"), &plan.warnings)
+}
+
+#[test]
+fn our_channel_may_be_a_named_one_and_keeps_its_name() {
+    let b = node(2).opened(2).open();
+    let mut a = node(1).opened(1).follows(&node(9)).follows(&b);
+    a = a.with_channel(|foreign| foreign.channel = "other".into());
+    let facts = a.facts.as_mut().expect("facts");
+    facts.channels[1].channel = "ours".into();
+    let decision = by_gtid(&a, &b);
+    let (name, warnings) = repointed_channel(&decision);
+    assert_eq!(name, "ours");
+    assert!(
+        warnings[0].contains("'other' reads from 10.0.0.9:3306"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn somebody_elses_default_channel_is_not_taken() {
+    let b = node(2).opened(2).open();
+    let a = node(1).opened(1).follows(&node(9));
+    let decision = by_gtid(&a, &b);
+    assert_eq!(repointed_channel(&decision).0, "keepalived_mysql");
+}
+
+#[test]
+fn a_server_with_one_channel_that_is_somebody_elses_is_held() {
+    use crate::server::dialect::{Dialect, Known};
+    let b = node(2).opened(2).open();
+    let mut a = node(1).opened(1).follows(&node(9));
+    let old = Dialect::parse("5.6.24", "", Known::default()).expect("a version");
+    a.facts.as_mut().expect("facts").dialect = old;
+    let Decision::Hold {
+        relation: Relation::Unknown { why },
+        ..
+    } = by_gtid(&a, &b)
+    else {
+        panic!("not held");
+    };
+    assert!(
+        why.contains("10.0.0.9:3306") && why.contains("MySQL 5.6.24 has only this one"),
+        "{why}"
+    );
+}
+
+#[test]
+fn how_somebody_elses_channel_replicates_says_nothing_about_ours() {
+    let b = node(2).opened(2).open();
+    let a = node(1).follows(&node(9)).with_channel(|foreign| {
+        foreign.positioning = crate::replication::replica::Positioning::FileAndOffset;
+    });
+    let ours = a.channel_from(std::slice::from_ref(&b));
+    let facts = a.facts.as_ref().expect("facts");
+    assert_eq!(method(Wish::Auto, None, facts, ours), Method::Gtid);
 }

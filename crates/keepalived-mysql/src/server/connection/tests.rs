@@ -8,6 +8,7 @@ fn target(endpoint: Endpoint) -> Target {
         endpoint,
         user: "keepalived".into(),
         password: None,
+        encryption: None,
     }
 }
 

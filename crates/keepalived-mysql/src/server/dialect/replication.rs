@@ -3,6 +3,7 @@
 use super::words::Purpose;
 use super::{Dialect, quoted};
 use crate::replication::position::BinlogPosition;
+use crate::server::source_tls::SourceTls;
 
 /// Where a replica shall read from, and how it finds its place there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Source<'a> {
     pub retry_count: u64,
     /// Seconds between heartbeats of an idle source.
     pub heartbeat: f64,
+    /// How the channel is encrypted.
+    pub tls: SourceTls<'a>,
     /// Where to begin.
     pub start: Start,
 }
@@ -123,6 +126,7 @@ impl Dialect {
             options.push(format!("{retry} = {}", source.retry_count));
         }
         options.push(self.words(Purpose::PublicKey).to_owned());
+        options.extend(source.tls.options(word, self.product));
         match &source.start {
             Start::Position(position) => {
                 options.push(format!("{word}_LOG_FILE = {}", quoted(&position.file)));

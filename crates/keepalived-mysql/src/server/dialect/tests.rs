@@ -1,8 +1,10 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::config::{Tls, TlsMode};
 use crate::replication::position::BinlogPosition;
 use crate::server::masked::masked;
+use crate::server::source_tls::{Offered, SourceTls};
 
 /// The probed variables of each release, as documented; those that can be run were asked.
 const SERVERS: [(&str, &[&str]); 10] = [
@@ -39,6 +41,16 @@ fn server(version: &str) -> Dialect {
     dialect(name, known)
 }
 
+static NO_TLS: Tls = Tls {
+    mode: TlsMode::Disabled,
+    ca: None,
+    cert: None,
+    key: None,
+    replication_ca: None,
+    replication_cert: None,
+    replication_key: None,
+};
+
 fn source(start: Start) -> Source<'static> {
     Source {
         host: "192.168.1.37",
@@ -48,6 +60,7 @@ fn source(start: Start) -> Source<'static> {
         connect_retry: 1,
         retry_count: 86400,
         heartbeat: 2.0,
+        tls: SourceTls::new(&NO_TLS, Offered::Tls),
         start,
     }
 }
@@ -162,6 +175,17 @@ fn channels_are_named_in_each_servers_way() {
     );
     let change = server("8.4.5").change_source("ch1", &source(Start::Gtid));
     assert!(change[0].ends_with(" FOR CHANNEL 'ch1'"), "{change:?}");
+}
+
+/// STOP, START and RESET without a name would be about the channels of others too.
+#[test]
+fn mysqls_default_channel_is_named_where_there_can_be_others() {
+    assert_eq!(server("5.6.24").reset_replication(""), "RESET SLAVE ALL");
+    assert_eq!(
+        server("8.4.5").reset_replication(""),
+        "RESET REPLICA ALL FOR CHANNEL ''"
+    );
+    assert_eq!(server("11.8.6").reset_replication(""), "RESET SLAVE ALL");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The first line that includes a server is the one for it. Versions are those in which the server
 //! learnt the words (reference manuals: "SQL Statements for Controlling Replication", and the release
 //! notes of MySQL 5.7.6, 8.0.4, 8.0.22, 8.0.23, 8.0.26 and 8.2.0 and of MariaDB 10.10.1).
-//! `{channel}` is where a channel that is not the default one is named, `{options}` where options go.
+//! `{channel}` is where the channel is named, `{options}` where options go.
 
 use super::{Dialect, Product};
 
