@@ -102,6 +102,7 @@ fn encryption_error(endpoint: String, trouble: Trouble) -> ServerError {
     }
 }
 
+/// How a session with a server is made, encryption aside.
 pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
     let builder = OptsBuilder::new()
         .user(Some(target.user.clone()))
@@ -119,6 +120,7 @@ pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder
     }
 }
 
+/// What a failure of the library means.
 pub(crate) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
     if let mysql::Error::MySqlError(said) = error {
         return ServerError::Answered {
