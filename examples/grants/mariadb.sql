@@ -6,11 +6,17 @@ SET SESSION sql_log_bin = 0;
 
 -- The suite's account on this node, over the socket: check, close, open, replicate, record.
 -- SUPER serves one purpose: innodb_flush_log_at_trx_commit = 1 after a promotion. Without it the
--- promotion works and says that it could not set the variable.
+-- promotion works and says that it could not set the variable. REPLICATION SLAVE lets it read the
+-- binary log, to salvage what this node alone committed. Semi-sync takes REPLICATION MASTER ADMIN
+-- (source side) and REPLICATION SLAVE ADMIN (replica side).
 CREATE USER IF NOT EXISTS 'keepalived'@'localhost' IDENTIFIED BY 'CHANGE-ME-keepalived';
-GRANT BINLOG MONITOR, SLAVE MONITOR, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN,
-      READ_ONLY ADMIN, CONNECTION ADMIN, BINLOG ADMIN, RELOAD, PROCESS, SUPER
+GRANT BINLOG MONITOR, SLAVE MONITOR, REPLICATION SLAVE, REPLICATION SLAVE ADMIN,
+      REPLICATION MASTER ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, BINLOG ADMIN, RELOAD, PROCESS,
+      SUPER
    ON *.* TO 'keepalived'@'localhost';
+
+-- Only for [promote] enable_events: EVENT to alter events, SET USER so that they keep their definers.
+-- GRANT EVENT, SET USER ON *.* TO 'keepalived'@'localhost';
 
 -- The same account for the other nodes: look, close, write the fence row. It cannot open
 -- replication and cannot change InnoDB's settings.
@@ -18,6 +24,9 @@ CREATE USER IF NOT EXISTS 'keepalived'@'%' IDENTIFIED BY 'CHANGE-ME-keepalived';
 GRANT BINLOG MONITOR, SLAVE MONITOR, REPLICATION MASTER ADMIN,
       READ_ONLY ADMIN, CONNECTION ADMIN, BINLOG ADMIN, RELOAD, PROCESS
    ON *.* TO 'keepalived'@'%';
+
+-- Only for [promote] enable_events: which events run on the node that serves.
+-- GRANT EVENT ON *.* TO 'keepalived'@'%';
 
 -- What replicas log in with.
 CREATE USER IF NOT EXISTS 'repl'@'%' IDENTIFIED BY 'CHANGE-ME-repl';

@@ -203,7 +203,7 @@ impl LabOptions {
     #[must_use]
     pub fn with_semi_sync(mut self) -> Self {
         self.my_cnf.extend(self.server.semi_sync_options());
-        self
+        self.toml("semi_sync.manage", "\"auto\"")
     }
 
     /// Sets a key of the suite's configuration, e.g. `("promote.boot_wait", "\"5s\"")`.

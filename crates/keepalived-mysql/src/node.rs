@@ -7,6 +7,7 @@ use crate::deadline::Deadline;
 use crate::ledger::tables;
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::ReplicaStatus;
+use crate::replication::semi_sync::SemiSync;
 use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::{Dialect, Known};
 use crate::server::quick::{self, NoAnswer};
@@ -84,9 +85,10 @@ impl Contact {
     /// Reads everything that `decide` wants to know of this server.
     pub fn facts(&mut self, deadline: Deadline) -> Result<Facts, ServerError> {
         let sql = format!(
-            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'",
+            "{}; {}; SHOW GLOBAL STATUS LIKE 'Uptime'; {}",
             self.dialect.facts(),
-            self.dialect.replica_status()
+            self.dialect.replica_status(),
+            SemiSync::ASK
         );
         let mut answers = self.session.run(&sql, deadline)?.into_iter();
         let (mut facts, pid_file) = facts_of(&self.dialect, &mut answers)?;
@@ -95,6 +97,7 @@ impl Contact {
             .filter(|_| self.local)
             .and_then(|file| process_start(&file))
             .unwrap_or_else(|| start_by_uptime(uptime.as_ref()));
+        facts.semi_sync = semi_sync(answers);
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
     }
@@ -186,6 +189,7 @@ fn plain_facts(
         now: row.get("now").unwrap_or_default().to_owned(),
         sync_binlog: number("sync_binlog"),
         flush_log: number("flush_log"),
+        semi_sync: SemiSync::default(),
         gtids: gtids(row).map_err(|why| broken(dialect, &why))?,
         channels,
         binlog_end: None,
@@ -212,6 +216,14 @@ fn process_start(pid_file: &str) -> Option<Started> {
         at: Duration::from_millis(ticks.saturating_mul(10)),
         within: Duration::from_millis(10),
     })
+}
+
+fn semi_sync(answers: impl Iterator<Item = Answer>) -> SemiSync {
+    let rows: Vec<(String, String)> = answers
+        .flat_map(|answer| answer.rows)
+        .filter_map(|row| Some((row.at(0)?.to_owned(), row.at(1)?.to_owned())))
+        .collect();
+    SemiSync::parse(&rows)
 }
 
 fn start_by_uptime(row: Option<&Row>) -> Started {

@@ -10,6 +10,7 @@ use crate::ledger::record::{Coordinates, FenceRow, Method, PromotionRecord};
 use crate::replication::gtid::{MariadbBinlogState, MariadbPosition, MysqlGtidSet};
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::{Positioning, ReplicaStatus};
+use crate::replication::semi_sync::SemiSync;
 use crate::server::dialect::Dialect;
 
 /// What a node's server does for applications.
@@ -99,6 +100,8 @@ pub struct Facts {
     pub sync_binlog: u64,
     /// `innodb_flush_log_at_trx_commit`.
     pub flush_log: u64,
+    /// Semi-synchronous replication.
+    pub semi_sync: SemiSync,
     /// Transaction identifiers.
     pub gtids: Gtids,
     /// Every replication channel.

@@ -56,6 +56,8 @@ fn defaults(paths: &NodePaths, options: &LabOptions) -> Sections {
             quoted(etc.join("repl-password").display()),
         ),
         ("replication", "positioning", quoted(positioning)),
+        // A scenario that wants it says so; elsewhere a standby that dies would stall the writers.
+        ("semi_sync", "manage", quoted("off")),
         (
             "keepalived",
             "config",

@@ -28,6 +28,15 @@ struct Said {
     why: String,
 }
 
+/// How much a check asks of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What the verdict needs.
+    Verdict,
+    /// What a person wants to know besides.
+    Everything,
+}
+
 /// A verdict, and everything that it was made of.
 #[derive(Debug, Clone)]
 pub struct Checked {
@@ -44,31 +53,34 @@ pub struct Checked {
 }
 
 /// Looks at the local server, up to `check.attempts` times, and judges.
-pub fn check(here: &Here, reader: Option<ReaderWish>) -> Checked {
+pub fn check(here: &Here, reader: Option<ReaderWish>, depth: Depth) -> Checked {
     let attempts = here.config.check.attempts.max(1);
-    let mut last = one_check(here, reader);
+    let mut last = one_check(here, reader, depth);
     for _ in 1..attempts {
         if last.verdict.healthy {
             break;
         }
         std::thread::sleep(here.config.check.retry_interval);
-        last = one_check(here, reader);
+        last = one_check(here, reader, depth);
     }
     report_change(here, &last.verdict);
     last
 }
 
-fn one_check(here: &Here, reader: Option<ReaderWish>) -> Checked {
+fn one_check(here: &Here, reader: Option<ReaderWish>, depth: Depth) -> Checked {
     // A little sooner than the process-wide deadline, so that a silent server is told as such.
     let deadline = Deadline::after(here.config.check.deadline.mul_f64(0.9));
-    let me = view_of(&here.node, look(here, deadline));
+    let me = view_of(&here.node, look(here, depth, deadline));
     note_sync(here, &me);
     judged(here, me, reader)
 }
 
-fn look(here: &Here, deadline: Deadline) -> Result<Facts, ServerError> {
+fn look(here: &Here, depth: Depth, deadline: Deadline) -> Result<Facts, ServerError> {
     let target = local_target(&here.config, &here.node);
-    let facts = local_facts(&target, deadline)?;
+    let facts = match depth {
+        Depth::Verdict => local_facts(&target, deadline)?,
+        Depth::Everything => Contact::open(&target, deadline)?.facts(deadline)?,
+    };
     if here.config.check.write_probe && !facts.read_only {
         probe(&mut Contact::open(&target, deadline)?, deadline)?;
     }

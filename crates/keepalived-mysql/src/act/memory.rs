@@ -7,6 +7,7 @@ mod fenced;
 mod lasting;
 mod notes;
 mod refused;
+mod settings;
 
 use std::time::Duration;
 
@@ -102,10 +103,12 @@ impl Here {
             highest_opened: lasting.highest_opened,
             followed_epoch: lasting.followed_epoch,
             diverged: lasting.diverged,
+            salvage: lasting.salvage,
             in_sync: self.in_sync(),
             opened_in_this_boot: self.age(OPENED).is_some(),
             waited: self.age(WAITING).unwrap_or_default(),
             fenced: self.fenced_mark(),
+            relaxed: self.relaxed(),
         }
     }
 

@@ -7,12 +7,14 @@ use crate::act::failure::Failure;
 use crate::act::here::Here;
 use crate::act::receipt::Receipt;
 use crate::act::servers::SHORT;
+use crate::act::settings;
 use crate::act::steps::Run;
 use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::decide::plan::Plan;
 use crate::decide::promote::{self, Decision, Input, Policy};
 use crate::decide::rule::{Refusal, Rule};
+use crate::decide::settings::Settings;
 use crate::epoch::Epoch;
 use crate::node::{Contact, observe_local, observe_peers};
 use crate::switches::reached;
@@ -33,7 +35,7 @@ pub enum Promoted {
 }
 
 /// The policy of the configuration, with an operator's overrides.
-pub fn policy(config: &Config, overrides: &BTreeSet<Rule>) -> Policy {
+pub fn policy(config: &Config, overrides: &BTreeSet<Rule>, settings: Settings) -> Policy {
     Policy {
         unreachable_peer: config.promote.unreachable_peer,
         fence_command: !config.promote.fence_command.is_empty(),
@@ -41,6 +43,7 @@ pub fn policy(config: &Config, overrides: &BTreeSet<Rule>) -> Policy {
         boot_wait: config.promote.boot_wait,
         reset_replica: config.promote.reset_replica,
         durability: config.promote.durability,
+        settings,
         overrides: overrides.clone(),
     }
 }
@@ -70,7 +73,7 @@ fn decision(
 ) -> Decision {
     let memory = here.memory();
     let site = here.site();
-    let policy = policy(&here.config, overrides);
+    let policy = policy(&here.config, overrides, settings::wanted(here, me));
     promote::promote(&Input {
         me,
         peers,

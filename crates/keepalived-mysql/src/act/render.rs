@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::act::here::Here;
 use crate::act::rejoin::repoint_sql;
+use crate::act::settings;
 use crate::decide::plan::{Plan, Step};
 use crate::ledger::record::{PromotionRecord, RecordState};
 use crate::ledger::tables;
@@ -137,8 +138,13 @@ fn statements(here: &Here, step: &Step, dialect: Dialect, identity: &str) -> Vec
         ],
         Step::Repoint { .. } => repoint_sql(here, dialect, step).unwrap_or_default(),
         Step::StartReplication { channel } => vec![dialect.start_replication(channel)],
+        Step::Salvage { lost, .. } => vec![
+            "SHOW BINARY LOGS".to_owned(),
+            format!("COM_BINLOG_DUMP of this node's own binary log: {lost}"),
+        ],
         Step::VerifyReplication { .. } | Step::SaveChannel { .. } | Step::RecordPosition => {
             vec![dialect.replica_status().to_owned()]
         }
+        setting => settings::statements(setting, dialect),
     }
 }

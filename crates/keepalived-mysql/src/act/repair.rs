@@ -14,12 +14,14 @@ use crate::act::promote::{self, observe, policy};
 use crate::act::receipt::Receipt;
 use crate::act::rejoin;
 use crate::act::servers::{self, SHORT};
+use crate::act::settings;
 use crate::act::steps::{complete_record, set_durability};
 use crate::config::Rejoin;
 use crate::deadline::Deadline;
 use crate::decide::health::{Drift, DriftInput, drift};
 use crate::decide::plan::Step;
 use crate::decide::promote::{Input, data_refusal};
+use crate::decide::settings::Settings;
 use crate::epoch::Epoch;
 use crate::keepalived::drained;
 use crate::ledger::tables;
@@ -43,6 +45,8 @@ pub fn repair(here: &mut Here, check: Option<&Birth>) -> Result<Drift, Failure> 
     }
     here.update_fenced_mark(&me);
     here.lift_fenced_mark(&peers);
+    settings::look_at_source(here, &me, &peers);
+    settings::report_semi_sync(here, &me);
     look_again_at_refusal(here, &me, &peers);
     let found = what_drifted(here, &me, &peers);
     let found = match found {
@@ -77,6 +81,7 @@ fn what_drifted(here: &Here, me: &NodeView, peers: &[NodeView]) -> Drift {
         durability: here.config.promote.durability && !here.known_not_durable(),
         drained: here.state.as_ref().is_some_and(drained),
         rejoin: here.config.demote.rejoin == Rejoin::Auto,
+        settings: &settings::wanted_by_repair(here, me),
     })
 }
 
@@ -91,7 +96,7 @@ fn look_again_at_refusal(here: &Here, me: &NodeView, peers: &[NodeView]) {
     }
     let site = here.site();
     let memory = here.memory();
-    let policy = policy(&here.config, &BTreeSet::new());
+    let policy = policy(&here.config, &BTreeSet::new(), Settings::default());
     let input = Input {
         me,
         peers,
@@ -154,6 +159,7 @@ fn act(here: &Here, drift: &Drift, me: &NodeView, peers: &[NodeView]) -> Result<
         Drift::FencePeers { .. } if off(Safety::Fence) => Ok(()),
         Drift::FencePeers { nodes } => locked(here, |here| fence(here, nodes, me)),
         Drift::FinishOpening => locked(here, |here| finish_opening(here, me, peers)),
+        Drift::Settings { plan } => locked(here, |here| settings::set(here, plan)),
     }
 }
 
@@ -273,9 +279,13 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
         let set = receipt.time(&Step::Durability, || {
             set_durability(&mut contact).map(|note| ((), note))
         });
-        // Without the privilege, trying each second would change nothing.
-        if matches!(set, Err(Failure::Denied { .. })) {
-            here.note_not_durable();
+        match set {
+            Ok(()) => {
+                settings::end_relaxed(here, Deadline::after(SHORT))?;
+            }
+            // Without the privilege, trying each second would change nothing.
+            Err(Failure::Denied { .. }) => here.note_not_durable(),
+            Err(_) => {}
         }
     }
     let facts = contact.facts(Deadline::after(SHORT)).map_err(failed)?;

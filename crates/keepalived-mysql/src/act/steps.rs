@@ -11,6 +11,7 @@ use crate::act::here::Here;
 use crate::act::receipt::Receipt;
 use crate::act::relay;
 use crate::act::servers::{self, SHORT};
+use crate::act::settings;
 use crate::act::stop;
 use crate::config::{Positioning as Wish, UnreachablePeer};
 use crate::deadline::Deadline;
@@ -145,11 +146,16 @@ impl<'a> Run<'a> {
             Step::RecordOpening { epoch } => self.record_opening(epoch),
             Step::Open { epoch } => self.open(epoch),
             Step::RecordOpened { epoch } => self.record_opened(epoch),
-            Step::Durability => done(set_durability(&mut self.local)?),
+            Step::Durability => {
+                let note = set_durability(&mut self.local)?;
+                settings::end_relaxed(self.here, Deadline::after(SHORT))?;
+                done(note)
+            }
             Step::ClearReplication { channel } => self.run_local(
                 "clearing replication",
                 &self.local.dialect.reset_replication(channel),
             ),
+            setting if setting.is_setting() => done(settings::one(self.here, setting)?),
             other => Err(Failure::Failed(format!(
                 "{} is no step of a promotion",
                 other.name()

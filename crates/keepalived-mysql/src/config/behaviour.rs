@@ -141,6 +141,10 @@ pub struct Promote {
     pub reset_replica: bool,
     /// Set `sync_binlog` and `innodb_flush_log_at_trx_commit` to safe values. Default yes.
     pub durability: bool,
+    /// Enable, after opening, the events that were enabled on the old source, and disable them again
+    /// when this node is demoted. Default no: it needs more privileges, and a status that an operator
+    /// gave an event by hand (`DISABLE ON SLAVE`) looks the same.
+    pub enable_events: bool,
     /// How long an opening statement stays valid on the server's clock; never longer than four fifths
     /// of `peer_timeout`. Default 2 s.
     #[serde(with = "humantime_serde")]
@@ -164,6 +168,7 @@ impl Default for Promote {
             boot_wait: Duration::from_secs(120),
             reset_replica: true,
             durability: true,
+            enable_events: false,
             open_lifetime: Duration::from_secs(2),
             lock_timeout: Duration::from_secs(30),
         }
@@ -254,6 +259,9 @@ pub struct Demote {
     pub on_diverged: OnDiverged,
     /// Command that rebuilds this node. Not supported by this version.
     pub rebuild_command: Vec<String>,
+    /// Run a standby with `sync_binlog = 0` and `innodb_flush_log_at_trx_commit = 2` while it is closed and
+    /// follows. Default no: a standby that loses its power then has to be rebuilt.
+    pub relaxed_durability: bool,
 }
 
 impl Default for Demote {
@@ -263,6 +271,7 @@ impl Default for Demote {
             rejoin: Rejoin::Auto,
             on_diverged: OnDiverged::Refuse,
             rebuild_command: Vec::new(),
+            relaxed_durability: false,
         }
     }
 }

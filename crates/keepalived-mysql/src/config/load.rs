@@ -14,6 +14,7 @@ use super::behaviour::{
 };
 use super::error::{ConfigError, ConfigErrorKind};
 use super::sections::{Hooks, KeepalivedConfig, LogConfig, Node, Replication, Tls, VipCheck};
+use super::semi_sync::SemiSync;
 use super::source::Source;
 use super::{Config, rules, tls, unsupported};
 use crate::message::Message;
@@ -76,6 +77,8 @@ struct RawConfig {
     close: Close,
     #[serde(default)]
     demote: Demote,
+    #[serde(default)]
+    semi_sync: SemiSync,
     #[serde(default)]
     hooks: Hooks,
     #[serde(default)]
@@ -179,6 +182,7 @@ fn build(source: &Source<'_>, metadata: &Metadata) -> Result<Config, ConfigError
         promote: raw.promote,
         close: raw.close,
         demote: raw.demote,
+        semi_sync: raw.semi_sync,
         hooks: raw.hooks,
         log: raw.log,
     };

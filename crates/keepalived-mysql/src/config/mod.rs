@@ -14,6 +14,7 @@ mod local;
 mod option_file;
 mod rules;
 mod sections;
+mod semi_sync;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use sections::{
     Hooks, KeepalivedConfig, LogConfig, LogFormat, LogLevel, Node, Positioning, Replication, Tls,
     TlsMode, VipCheck,
 };
+pub use semi_sync::{ManageSemiSync, SemiSync, SemiSyncTimeout};
 
 /// The configuration of one group, with every default filled in and every rule checked.
 ///
@@ -76,6 +78,8 @@ pub struct Config {
     pub close: Close,
     /// Becoming a replica.
     pub demote: Demote,
+    /// Commits that wait for a replica.
+    pub semi_sync: SemiSync,
     /// Commands of the operator's.
     pub hooks: Hooks,
     /// Where and how much to log.

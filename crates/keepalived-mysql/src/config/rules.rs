@@ -51,6 +51,15 @@ pub(super) fn warnings(config: &Config, source: &Source<'_>) -> Vec<String> {
         ));
     }
     warnings.extend(super::tls::warnings(&config.tls, source));
+    let wait = config.semi_sync_timeout();
+    if config.managed_semi_sync().is_some() && wait <= config.longest_isolated() {
+        warnings.push(format!(
+            "{}: semi_sync.timeout is {}: a node that is cut off may serve for {}, and acknowledges alone after that; make it longer, or \"auto\"",
+            source.at("semi_sync.timeout"),
+            humantime::format_duration(wait),
+            humantime::format_duration(config.longest_isolated())
+        ));
+    }
     warnings
 }
 
@@ -288,6 +297,12 @@ impl Rules<'_> {
             "'check.attempts' is not between 1 and 100",
             "write 1 for a single attempt",
         )?;
+        self.require(
+            !self.config.demote.relaxed_durability || self.config.promote.durability,
+            "demote.relaxed_durability",
+            "'demote.relaxed_durability' is set and 'promote.durability' is not",
+            "a standby that is promoted must become durable again: set promote.durability to true",
+        )?;
         let needs_fence = super::UnreachablePeer::RequireFence;
         self.require(
             self.config.promote.unreachable_peer != needs_fence
@@ -326,6 +341,9 @@ fn all_durations(config: &Config) -> Vec<(&'static str, Duration)> {
         ("close.stop_budget", close.stop_budget),
         ("demote.source_timeout", config.demote.source_timeout),
     ];
+    if let super::SemiSyncTimeout::Fixed(timeout) = config.semi_sync.timeout {
+        all.push(("semi_sync.timeout", timeout));
+    }
     all.extend(check.max_lag.map(|lag| ("check.max_lag", lag)));
     all
 }

@@ -153,6 +153,7 @@ max_staleness = "30s"
 boot_wait = "10s"
 reset_replica = false
 durability = false
+enable_events = true
 open_lifetime = "1s"
 lock_timeout = "5s"
 [close]
@@ -164,6 +165,9 @@ disconnect = "none"
 source_timeout = "3s"
 rejoin = "manual"
 on_diverged = "refuse"
+[semi_sync]
+manage = "off"
+timeout = "20s"
 [hooks]
 on_event = ["/bin/hook"]
 [log]
@@ -188,7 +192,14 @@ fn every_key_is_read() {
     );
     let json = serde_json::to_string(&config).unwrap();
     let default = serde_json::to_string(&fixture.load(&fixture.text).unwrap().config).unwrap();
-    for section in ["replication", "check", "promote", "close", "log"] {
+    for section in [
+        "replication",
+        "check",
+        "promote",
+        "close",
+        "semi_sync",
+        "log",
+    ] {
         let of = |text: &str| {
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
             value[section].as_object().unwrap().clone()
@@ -227,5 +238,38 @@ fn vip_check_by_command() {
         let bad = format!("{vips}\nvip_check = {bad}");
         let (_, error) = refused(fixture.replaced(vips, &bad));
         assert!(error.contains("c.toml:3"), "{error}");
+    }
+}
+
+#[test]
+fn a_commit_waits_longer_than_an_isolated_node_serves() {
+    let fixture = Fixture::new();
+    let auto = fixture.load(&fixture.text).unwrap().config;
+    assert_eq!(auto.managed_semi_sync(), Some(Duration::from_secs(16)));
+    let slow = fixture.with("[close]\ntimeout = \"20s\"").unwrap().config;
+    assert!(slow.semi_sync_timeout() > slow.longest_isolated());
+    assert_eq!(slow.longest_isolated(), Duration::from_secs(25));
+    let off = fixture
+        .with("[semi_sync]\nmanage = \"off\"")
+        .unwrap()
+        .config;
+    assert_eq!(off.managed_semi_sync(), None);
+}
+
+#[test]
+fn a_timeout_that_is_too_short_for_the_promise_is_allowed_with_a_warning() {
+    let fixture = Fixture::new();
+    let short = "[semi_sync]\ntimeout = \"1s\"";
+    let loaded = fixture.with(short).unwrap();
+    assert_eq!(loaded.config.semi_sync_timeout(), Duration::from_secs(1));
+    assert!(
+        loaded.warnings[0].contains("acknowledges alone"),
+        "{loaded:?}"
+    );
+    let unmanaged = fixture.with(&format!("{short}\nmanage = \"off\"")).unwrap();
+    assert!(unmanaged.warnings.is_empty(), "{unmanaged:?}");
+    for wrong in ["5", "\"soon\"", "\"0s\""] {
+        let text = format!("[semi_sync]\ntimeout = {wrong}");
+        assert!(fixture.with(&text).is_err(), "{wrong}");
     }
 }

@@ -8,7 +8,7 @@ use super::source::Source;
 use crate::message::Message;
 
 /// Keys that are refused whatever they say.
-const KEYS: [&str; 4] = ["semi_sync", "witness", "alerts", "demote.rebuild_command"];
+const KEYS: [&str; 3] = ["witness", "alerts", "demote.rebuild_command"];
 
 /// Values that are refused.
 const VALUES: [(&str, &str); 2] = [

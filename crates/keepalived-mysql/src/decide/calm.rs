@@ -8,6 +8,7 @@ use crate::config::Node;
 use crate::decide::Memory;
 use crate::decide::health::{Drift, DriftInput, PeerBrief, drift};
 use crate::decide::promote::Site;
+use crate::decide::settings::Settings;
 use crate::ledger::record::RecordState;
 use crate::role::Role;
 use crate::view::{Facts, NodeView, State, Tables};
@@ -69,6 +70,8 @@ fn drifted(input: &Input<'_>) -> bool {
         durability: input.durability,
         rejoin: true,
         drained: false,
+        // Semi-sync, events and a standby's durability can wait for the next look at the peers.
+        settings: &Settings::default(),
     });
     found != Drift::None
 }

@@ -1,14 +1,18 @@
 //! The verdict of `check_mysql`, and what has drifted apart.
 
+mod settings;
+
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::Memory;
+use crate::decide::plan::Plan;
 use crate::decide::promote::{Site, highest_opened};
 use crate::decide::rejoin;
 use crate::decide::rule::Refusal;
+use crate::decide::settings::Settings;
+use crate::decide::{Memory, RELAXED, Relaxed};
 use crate::epoch::Epoch;
 use crate::ledger::record::RecordState;
 use crate::replication::replica::{Receiver, ReplicaStatus};
@@ -118,6 +122,9 @@ fn own_word(input: &Input<'_>) -> Option<String> {
     if let Some(why) = &input.memory.diverged {
         return Some(format!("diverged: {why}"));
     }
+    if input.memory.relaxed == Relaxed::BeforeThisBoot && input.me.state != State::Open {
+        return Some(RELAXED.into());
+    }
     if let Some(mark) = &input.memory.fenced {
         return Some(format!(
             "fenced by {} under epoch {} while keepalived said MASTER here",
@@ -213,6 +220,11 @@ pub enum Drift {
     },
     /// Open, with steps left that come after an opening.
     FinishOpening,
+    /// Settings that do not fit the role.
+    Settings {
+        /// What to set.
+        plan: Plan,
+    },
     /// Host and keepalived contradict the recorded role.
     AdoptRole {
         /// The role that they speak for.
@@ -242,6 +254,12 @@ impl fmt::Display for Drift {
                 nodes.join(", ")
             ),
             Self::FinishOpening => f.write_str("open, with steps left that come after an opening"),
+            Self::Settings { plan } => {
+                f.write_str("settings that do not fit the role:")?;
+                plan.steps
+                    .iter()
+                    .try_for_each(|planned| write!(f, " {} ({})", planned.step.name(), planned.why))
+            }
             Self::AdoptRole { role } => {
                 write!(
                     f,
@@ -271,6 +289,8 @@ pub struct DriftInput<'a> {
     pub rejoin: bool,
     /// Whether an operator drained the node.
     pub drained: bool,
+    /// What else is set for the role.
+    pub settings: &'a Settings,
 }
 
 /// What has drifted apart, the most dangerous thing first.
@@ -318,10 +338,9 @@ fn open_drift(input: &DriftInput<'_>) -> Drift {
         return Drift::FencePeers { nodes: below };
     }
     if unfinished(input) {
-        Drift::FinishOpening
-    } else {
-        Drift::None
+        return Drift::FinishOpening;
     }
+    settings::while_open(input)
 }
 
 fn unfinished(input: &DriftInput<'_>) -> bool {
@@ -351,6 +370,9 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     if let Some(epoch) = burnt_claim(input) {
         return Drift::WithdrawClaim { epoch };
     }
+    if let Drift::Settings { plan } = settings::once_closed(input) {
+        return Drift::Settings { plan };
+    }
     if input.rejoin && needs_rejoin(input) {
         return Drift::Rejoin;
     }
@@ -358,7 +380,7 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
     if facts.is_some_and(|facts| facts.super_read_only == Some(false)) {
         return Drift::CloseTighter;
     }
-    Drift::None
+    settings::while_closed(input)
 }
 
 /// A program that was killed after its claim leaves it standing; peers that it fenced would wait for

@@ -9,9 +9,11 @@ pub mod plan;
 pub mod promote;
 pub mod rejoin;
 pub mod rule;
+pub mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,8 @@ pub struct Memory {
     pub followed_epoch: Epoch,
     /// Set while the node holds transactions that the serving node does not have; the reason.
     pub diverged: Option<String>,
+    /// Where that was salvaged to, once it was.
+    pub salvage: Option<PathBuf>,
     /// When this node was last seen as a replica that had applied everything, in this boot.
     pub in_sync: Option<InSync>,
     /// Whether this node opened its server in this boot.
@@ -37,6 +41,25 @@ pub struct Memory {
     pub waited: Duration,
     /// The fence row was raised by another node while our keepalived said MASTER.
     pub fenced: Option<FencedMark>,
+    /// Whether the suite relaxed this standby's durability.
+    pub relaxed: Relaxed,
+}
+
+/// Why a standby of [`Relaxed::BeforeThisBoot`] cannot be trusted.
+pub const RELAXED: &str = "the host restarted while this standby ran with relaxed durability, so its tables may \
+     lack what its own log says they hold";
+
+/// Whether the suite let this node run, as a standby, without flushing every commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relaxed {
+    /// It did not, or has put it back since.
+    #[default]
+    No,
+    /// It does now. A crash of the server alone loses nothing.
+    InThisBoot,
+    /// The host restarted meanwhile: the tables may lack what the server's own log says they hold.
+    BeforeThisBoot,
 }
 
 /// A sight of a replica that had applied everything.

@@ -1,14 +1,19 @@
 //! Plans: ordered, named steps, each with its reason.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::decide::rule::Rule;
 use crate::epoch::Epoch;
 use crate::ledger::record::Method;
+use crate::replication::events::EventName;
+use crate::replication::evidence::Lost;
 use crate::replication::position::BinlogPosition;
+use crate::replication::semi_sync::Words;
 
 /// One step of a transition.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
 pub enum Step {
     /// Refuse application writes on this node.
@@ -118,6 +123,53 @@ pub enum Step {
     },
     /// Write down where replication stood.
     RecordPosition,
+    /// Let commits wait until a replica has received them.
+    SemiSyncSourceOn {
+        /// How the server names the variables.
+        words: Words,
+        /// How long a commit waits.
+        #[serde(with = "humantime_serde")]
+        timeout: Duration,
+    },
+    /// Let commits go on alone.
+    SemiSyncSourceOff {
+        /// How the server names the variables.
+        words: Words,
+    },
+    /// Acknowledge what is received, from the next start of the receiver on.
+    SemiSyncReplicaOn {
+        /// How the server names the variables.
+        words: Words,
+    },
+    /// Acknowledge nothing, from the next start of the receiver on.
+    SemiSyncReplicaOff {
+        /// How the server names the variables.
+        words: Words,
+    },
+    /// Stop and start the receiver alone, while the applier runs.
+    RestartReceiver {
+        /// The replication channel.
+        channel: String,
+    },
+    /// Run the events that ran on the node that served before.
+    EnableEvents {
+        /// Which were to be enabled when it was planned.
+        events: Vec<EventName>,
+    },
+    /// Run no events on a node that does not serve.
+    DisableEvents {
+        /// Which ran when it was planned.
+        events: Vec<EventName>,
+    },
+    /// Flush a standby's commits once a second only.
+    RelaxDurability,
+    /// Copy what this node alone committed out of its own binary log.
+    Salvage {
+        /// Which transactions.
+        lost: Lost,
+        /// The node that never received them.
+        node: String,
+    },
 }
 
 impl Step {
@@ -144,13 +196,38 @@ impl Step {
             Self::StartReplication { .. } => "start-replication",
             Self::VerifyReplication { .. } => "verify-replication",
             Self::RecordPosition => "record-position",
+            Self::SemiSyncSourceOn { .. } => "semi-sync-source-on",
+            Self::SemiSyncSourceOff { .. } => "semi-sync-source-off",
+            Self::SemiSyncReplicaOn { .. } => "semi-sync-replica-on",
+            Self::SemiSyncReplicaOff { .. } => "semi-sync-replica-off",
+            Self::RestartReceiver { .. } => "restart-receiver",
+            Self::EnableEvents { .. } => "enable-events",
+            Self::DisableEvents { .. } => "disable-events",
+            Self::RelaxDurability => "relax-durability",
+            Self::Salvage { .. } => "salvage",
         }
     }
 
     /// Whether the server is open already when this step runs, so that its failure is only reported
     /// and left to repair.
     pub fn after_opening(&self) -> bool {
-        matches!(self, Self::ClearReplication { .. } | Self::Durability)
+        matches!(self, Self::ClearReplication { .. } | Self::Durability) || self.is_setting()
+    }
+
+    /// Whether this step only sets a server up for its role: its failure stops no transition and is
+    /// left to repair.
+    pub fn is_setting(&self) -> bool {
+        matches!(
+            self,
+            Self::SemiSyncSourceOn { .. }
+                | Self::SemiSyncSourceOff { .. }
+                | Self::SemiSyncReplicaOn { .. }
+                | Self::SemiSyncReplicaOff { .. }
+                | Self::RestartReceiver { .. }
+                | Self::EnableEvents { .. }
+                | Self::DisableEvents { .. }
+                | Self::RelaxDurability
+        )
     }
 
     /// Whether SIGTERM is held back here: between these steps the server's state and the record
@@ -164,7 +241,7 @@ impl Step {
 }
 
 /// A step and why it is there.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Planned {
     /// What to do.
     #[serde(flatten)]
@@ -174,7 +251,7 @@ pub struct Planned {
 }
 
 /// What a program is going to do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The purpose in a few words.
     pub goal: String,

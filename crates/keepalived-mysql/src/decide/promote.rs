@@ -15,6 +15,7 @@ use crate::config::UnreachablePeer;
 use crate::decide::Memory;
 use crate::decide::plan::Plan;
 use crate::decide::rule::{Refusal, Rule};
+use crate::decide::settings::Settings;
 use crate::epoch::Epoch;
 use crate::role::Role;
 use crate::view::{NodeView, State};
@@ -47,6 +48,8 @@ pub struct Policy {
     pub reset_replica: bool,
     /// Whether commits are made durable after opening.
     pub durability: bool,
+    /// What else is set for the role.
+    pub settings: Settings,
     /// Rules that an operator set aside.
     pub overrides: BTreeSet<Rule>,
 }

@@ -37,13 +37,15 @@ pub enum Rule {
     Fenced,
     /// An earlier attempt failed half way and was put back.
     Attempt,
+    /// The host restarted while this standby ran with relaxed durability.
+    RelaxedDurability,
     /// State that must be written down before opening could not be written.
     State,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Intent,
         Self::Vip,
         Self::Keepalived,
@@ -58,6 +60,7 @@ impl Rule {
         Self::BootRule,
         Self::Fenced,
         Self::Attempt,
+        Self::RelaxedDurability,
         Self::State,
     ];
 
@@ -78,6 +81,7 @@ impl Rule {
             Self::BootRule => "boot-rule",
             Self::Fenced => "fenced",
             Self::Attempt => "attempt",
+            Self::RelaxedDurability => "relaxed-durability",
             Self::State => "state",
         }
     }

@@ -62,6 +62,7 @@ fn facts(number: u8) -> Facts {
         now: "2026-11-20 12:00:00.000000".into(),
         sync_binlog: 1,
         flush_log: 1,
+        semi_sync: Default::default(),
         gtids: Gtids::MariaDb {
             binlog: Default::default(),
             state: Default::default(),

@@ -208,7 +208,7 @@ fn write(contact: &mut Contact, statement: &str, deadline: Deadline) -> Result<u
 }
 
 /// Under `super_read_only` nobody writes at all (error 1290), so it is lifted to `read_only`.
-fn lift(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
+pub fn lift(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
     let Some(statement) = contact.dialect.lift_for_records() else {
         return Ok(false);
     };
@@ -225,7 +225,7 @@ fn lift(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> 
 /// Sets `super_read_only` again. It waits for everything that closing waits for, and an applier in the
 /// middle of a transaction that its source will never finish keeps it waiting for ever: a record must
 /// not fail for that. `read_only` stands, which no application can pass, and a check restores the rest.
-fn restore(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
+pub fn restore(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
     match close_tighter(contact, deadline) {
         Err(error) if error.code() == Some(LOCK_WAIT_TIMEOUT) => {
             log::warn!("super_read_only stays off for now: {error}");

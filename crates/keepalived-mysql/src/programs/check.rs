@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::act::calm::why_repair;
-use crate::act::check::{Checked, ReaderWish, check};
+use crate::act::check::{Checked, Depth, ReaderWish, check};
 use crate::act::close::close_local;
 use crate::act::here::Here;
 use crate::act::repair::{look, repair};
@@ -17,6 +17,7 @@ use crate::programs::{
     Started, Unusable, helper_args, parse, print, print_json, spawn_helper, start,
 };
 use crate::sys::{self, Birth, forked_by};
+use crate::view::NodeView;
 
 /// Say whether this MySQL or MariaDB server can serve; keepalived runs it through vrrp_script.
 ///
@@ -82,7 +83,12 @@ fn judge(started: &Started, args: &Args) -> Exit {
     let reader = args.expect.map(|Expect::Replica| ReaderWish {
         max_lag: args.max_lag.or(started.here.config.check.max_lag),
     });
-    let checked = check(&started.here, reader);
+    let depth = if args.common.json {
+        Depth::Everything
+    } else {
+        Depth::Verdict
+    };
+    let checked = check(&started.here, reader, depth);
     let verdict = &checked.verdict;
     if args.common.json {
         print_json(&serde_json::json!({
@@ -90,6 +96,7 @@ fn judge(started: &Started, args: &Args) -> Exit {
             "healthy": verdict.healthy,
             "why": verdict.why,
             "state": checked.me.state,
+            "semi_sync": semi_sync(&checked.me),
         }));
     } else {
         let word = if verdict.healthy {
@@ -111,6 +118,21 @@ fn judge(started: &Started, args: &Args) -> Exit {
     } else {
         Exit::Refused
     }
+}
+
+/// What the server says of semi-sync, and what that means for a commit of now.
+fn semi_sync(view: &NodeView) -> serde_json::Value {
+    let Some(facts) = &view.facts else {
+        return serde_json::Value::Null;
+    };
+    let source = facts.semi_sync.source.as_ref();
+    serde_json::json!({
+        "told": facts.semi_sync.told(),
+        "acknowledged": source.is_some_and(|side| side.acknowledged()),
+        "degraded": source.is_some_and(|side| side.degraded()),
+        "source": source,
+        "replica": facts.semi_sync.replica,
+    })
 }
 
 /// Whatever hangs, keepalived gets its answer in time.
@@ -222,9 +244,22 @@ fn repair_only(mut started: Started, args: &Args) -> Exit {
             if args.common.json {
                 print_json(&drift);
             }
-            Exit::Done
+            standing(&started.here)
         }
         Err(failure) => report_failure(&failure),
+    }
+}
+
+/// A node that is marked as diverged stays so, whatever was repaired.
+fn standing(here: &Here) -> Exit {
+    let memory = here.memory();
+    let Some(why) = memory.diverged else {
+        return Exit::Done;
+    };
+    print(&format!("{}: diverged: {why}\n", here.node.name));
+    match memory.salvage {
+        Some(_) => Exit::Diverged,
+        None => Exit::Incomplete,
     }
 }
 

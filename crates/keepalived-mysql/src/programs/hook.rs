@@ -11,6 +11,7 @@ use crate::act::here::Here;
 use crate::act::promote::{self, Promoted};
 use crate::act::rejoin::{self, Rejoined};
 use crate::act::render;
+use crate::act::settings;
 use crate::cli::{CommonArgs, Exit, HookArgs, report_failure, report_failure_as};
 use crate::config::Rejoin;
 use crate::deadline::{Deadline, Pauses};
@@ -227,6 +228,7 @@ fn closing(
         }
         _ => started.here.config.close.timeout,
     };
+    let deadline = Deadline::after(timeout);
     if !take_up(&mut started.here, role, wish, overrides)? {
         return Ok(Exit::Done);
     }
@@ -246,6 +248,9 @@ fn closing(
         return Err(failure);
     }
     print("closed\n");
+    if role == Role::Stop {
+        settings::durable_before_stop(&started.here, deadline);
+    }
     if role != Role::Backup || started.here.config.demote.rejoin == Rejoin::Manual {
         return Ok(Exit::Done);
     }
@@ -304,7 +309,7 @@ fn said(rejoined: &Rejoined) -> Exit {
         Rejoined::NoSource => "nobody serves\n".to_owned(),
         Rejoined::Following => "follows the serving node already\n".to_owned(),
         Rejoined::Repointed => "follows the serving node\n".to_owned(),
-        Rejoined::Held(relation) => format!("stays closed and follows nobody: {relation}\n"),
+        Rejoined::Held(held) => format!("stays closed and follows nobody: {}\n", held.words()),
     });
     rejoined.exit()
 }
@@ -380,9 +385,16 @@ fn plan_rejoin(plan: &mut Plan, decision: RejoinDecision) {
         RejoinDecision::Following { epoch } => plan.warnings.push(format!(
             "follows the node that serves under epoch {epoch} already"
         )),
-        RejoinDecision::Hold { relation, source } => plan
-            .warnings
-            .push(format!("would not follow {source}: {relation}")),
+        RejoinDecision::Hold {
+            relation,
+            source,
+            plan: more,
+        } => {
+            plan.warnings
+                .push(format!("would not follow {source}: {relation}"));
+            plan.steps
+                .extend(more.into_iter().flat_map(|more| more.steps));
+        }
         RejoinDecision::Go { plan: more, .. } => plan.steps.extend(more.steps),
     }
 }

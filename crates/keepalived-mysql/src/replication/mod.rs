@@ -2,10 +2,12 @@
 //!
 //! Nothing in this module talks to a server, reads a clock or touches a file.
 
+pub mod events;
 pub mod evidence;
 pub mod gtid;
 pub mod position;
 pub mod replica;
+pub mod semi_sync;
 
 pub use evidence::{Drain, Relation};
 pub use gtid::{MariadbBinlogState, MariadbGtid, MariadbPosition, MysqlGtidSet};

@@ -143,6 +143,7 @@ fn disconnect_until_set(
         rounds += 1;
         if rounds >= 3 && released.is_empty() && nobody_would_be_told(helper, &spared, patience)? {
             *released = release_semi_sync(helper, patience);
+            crate::switches::reached("close.semi-sync-released");
         }
         if let Some(answer) = wait_for(setter, ladder.deadline.at_most(Duration::from_millis(50))) {
             answer?;

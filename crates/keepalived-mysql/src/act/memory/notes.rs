@@ -1,5 +1,6 @@
 //! Small notes of one run for the next: peers as last seen, the last verdict, failed rejoins.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::act::here::Here;
 use crate::act::memory::pause;
 use crate::decide::health::PeerBrief;
+use crate::replication::position::BinlogPosition;
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
 use crate::view::NodeView;
@@ -19,8 +21,9 @@ const BINLOG_BASE: &str = "binlog-base.json";
 const HELD: &str = "held.json";
 const VERDICT: &str = "verdict.json";
 const REJOIN: &str = "rejoin.json";
+const SALVAGE: &str = "salvage.json";
 
-/// A rejoin that failed, and when to try again.
+/// Something that failed, and when to try again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Backoff {
     boot_id: String,
@@ -34,6 +37,10 @@ struct Briefs {
     boot_id: String,
     at: Duration,
     peers: Vec<PeerBrief>,
+}
+
+fn backoff_file(kind: &str) -> String {
+    format!("{kind}-failed.json")
 }
 
 /// A contradiction between the recorded role and what the host shows, seen by one check.
@@ -107,28 +114,51 @@ impl Here {
 
     /// Whether a rejoin is worth another try: 1 s after the first failure, up to a minute later on.
     pub fn rejoin_due(&self) -> bool {
-        self.recall(REJOIN).is_none_or(|backoff: Backoff| {
-            backoff.boot_id != self.boot_id || boottime_now() >= backoff.next_at
-        })
+        self.due_at(REJOIN)
     }
 
     /// A rejoin failed or was held.
     pub fn note_rejoin_failed(&self) {
-        let before: Option<Backoff> = self.recall(REJOIN);
+        self.put_off(REJOIN);
+    }
+
+    /// A rejoin succeeded.
+    pub fn forget_rejoin_failed(&self) {
+        self.forget(REJOIN);
+    }
+
+    /// Whether settings of this kind are worth another try; pauses as after a rejoin.
+    pub fn due(&self, kind: &str) -> bool {
+        self.due_at(&backoff_file(kind))
+    }
+
+    /// Settings of this kind could not be set.
+    pub fn note_failed(&self, kind: &str) {
+        self.put_off(&backoff_file(kind));
+    }
+
+    /// Settings of this kind were set.
+    pub fn forget_failed(&self, kind: &str) {
+        self.forget(&backoff_file(kind));
+    }
+
+    fn due_at(&self, name: &str) -> bool {
+        self.recall(name).is_none_or(|backoff: Backoff| {
+            backoff.boot_id != self.boot_id || boottime_now() >= backoff.next_at
+        })
+    }
+
+    fn put_off(&self, name: &str) {
+        let before: Option<Backoff> = self.recall(name);
         let attempts = before.map_or(0, |before| before.attempts.saturating_add(1));
         self.note(
-            REJOIN,
+            name,
             &Backoff {
                 boot_id: self.boot_id.clone(),
                 attempts,
                 next_at: boottime_now() + pause(attempts),
             },
         );
-    }
-
-    /// A rejoin succeeded.
-    pub fn forget_rejoin_failed(&self) {
-        self.forget(REJOIN);
     }
 
     /// Keeps why this node follows nobody. True if it was for the same reason before.
@@ -139,6 +169,17 @@ impl Here {
             self.note(HELD, &why);
         }
         known
+    }
+
+    /// Keeps that nothing new stood in the binary log up to `end` beside what a salvage holds.
+    pub fn note_salvage_seen(&self, folder: &Path, end: Option<&BinlogPosition>) {
+        self.note(SALVAGE, &(folder, end));
+    }
+
+    /// Up to where the binary log is known to hold nothing new beside what a salvage holds.
+    pub fn salvage_seen(&self, folder: &Path) -> Option<BinlogPosition> {
+        let (seen, end): (PathBuf, Option<BinlogPosition>) = self.recall(SALVAGE)?;
+        end.filter(|_| seen == folder)
     }
 
     /// Counts a contradiction. True if an earlier check saw the same one.

@@ -105,6 +105,11 @@ fn rules_across_sections() {
             "requires a fence",
         ),
         ("[log]\nfile = \"x.log\"", "absolute path"),
+        ("[semi_sync]\ntimeout = \"0s\"", "is zero"),
+        (
+            "[demote]\nrelaxed_durability = true\n[promote]\ndurability = false",
+            "relaxed_durability",
+        ),
     ];
     for (text, expected) in table {
         let (kind, error) = refused(fixture.with(text));
@@ -124,7 +129,6 @@ fn rules_across_sections() {
 fn what_this_version_cannot_do_is_refused_by_name() {
     let fixture = Fixture::new();
     let table = [
-        ("[semi_sync]\nmanage = \"auto\"", "semi_sync"),
         ("[witness]\ntargets = [\"tcp:192.0.2.1:53\"]", "witness"),
         ("[alerts]", "alerts"),
         ("[demote]\non_diverged = \"rebuild\"", "demote.on_diverged"),

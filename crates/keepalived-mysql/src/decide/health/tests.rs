@@ -1,7 +1,9 @@
 use super::*;
 use crate::decide::FencedMark;
 use crate::decide::rule::Rule;
+use crate::decide::settings::Events;
 use crate::decide::testing::{node, seen};
+use crate::replication::events::{Event, EventName, EventStatus};
 
 fn judged(me: &NodeView, peers: &[NodeView], memory: &Memory) -> Verdict {
     let briefs: Vec<_> = peers.iter().map(PeerBrief::of).collect();
@@ -119,6 +121,7 @@ fn found(
         durability: true,
         rejoin: true,
         drained: false,
+        settings: &Settings::default(),
     })
 }
 
@@ -257,8 +260,65 @@ fn a_vip_that_cannot_be_looked_for_closes_nobody() {
         durability: true,
         rejoin: true,
         drained: false,
+        settings: &Settings::default(),
     });
     assert_eq!(found, Drift::None);
+}
+
+/// Held, it never got as far as a rejoin, and what came before one was never done.
+#[test]
+fn a_diverged_old_master_went_on_running_events() {
+    let purge = Event {
+        name: EventName {
+            schema: "shop".into(),
+            name: "purge".into(),
+        },
+        definer: "app@localhost".into(),
+        status: EventStatus::Enabled,
+        charset: "utf8mb4".into(),
+        collation: "utf8mb4_general_ci".into(),
+    };
+    let settings = Settings {
+        events: Some(Events {
+            own: vec![purge],
+            ..Events::default()
+        }),
+        ..Settings::default()
+    };
+    let site = |role| Site {
+        role,
+        vip_here: false,
+        vip_known: true,
+        keepalived_live: true,
+    };
+    let old_master = node(1).opened(1);
+    let peers = [node(2).opened(2).open()];
+    let memory = Memory {
+        diverged: Some("rows of its own".into()),
+        ..Memory::default()
+    };
+    let found = |role, settings: &Settings| {
+        drift(&DriftInput {
+            me: &old_master,
+            peers: &peers,
+            site: &site(role),
+            memory: &memory,
+            reset_replica: true,
+            durability: true,
+            rejoin: true,
+            drained: false,
+            settings,
+        })
+    };
+    for role in [Role::Backup, Role::Fault] {
+        let Drift::Settings { plan } = found(Some(role), &settings) else {
+            panic!("{role}: no settings");
+        };
+        assert_eq!(plan.names(), ["disable-events"]);
+        // Could not be done a moment ago: it is not in the way of anything.
+        assert_eq!(found(Some(role), &Settings::default()), Drift::Rejoin);
+    }
+    assert_eq!(found(Some(Role::Stop), &settings), Drift::Rejoin);
 }
 
 /// On MySQL 9.7 an applier in the middle of a transaction that its source never finished held

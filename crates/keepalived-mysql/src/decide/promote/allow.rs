@@ -3,6 +3,7 @@
 use super::{Input, channel::upstream, highest_opened};
 use crate::config::UnreachablePeer;
 use crate::decide::rule::{Refusal, Rule};
+use crate::decide::{RELAXED, Relaxed};
 use crate::replication::evidence;
 use crate::role::Role;
 use crate::switches::{Safety, off};
@@ -83,6 +84,16 @@ pub(super) fn data_allow(input: &Input<'_>) -> Result<(), Refusal> {
                 Rule::Diverged,
                 format!("this node holds transactions that the serving node never received: {why}"),
                 "keep it closed; decide what to do with the lost transactions first",
+            ),
+        )?;
+    }
+    if input.memory.relaxed == Relaxed::BeforeThisBoot {
+        refuse(
+            input,
+            Refusal::new(
+                Rule::RelaxedDurability,
+                RELAXED,
+                "rebuild this node from the serving one, then remove relaxed.json from its state folder",
             ),
         )?;
     }

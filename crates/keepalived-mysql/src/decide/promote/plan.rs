@@ -25,26 +25,26 @@ pub(super) fn plan(input: &Input<'_>, facts: &Facts) -> Plan {
     let highest = highest_known(input);
     let ours = facts.own_epoch();
     if ours.exists() && ours == highest && upstream(input).is_none() {
-        return reopen(input, ours);
+        return reopen(input, facts, ours);
     }
     let epoch = highest.next_for(&input.me.name);
     let mut plan = Plan::to(format!("open {} under epoch {epoch}", input.me.name));
     warnings(input, &mut plan);
     claim(input, &epoch, &mut plan);
     close_the_others(input, &mut plan);
-    open(input, epoch, &mut plan);
+    open(input, facts, epoch, &mut plan);
     plan
 }
 
 /// The server restarted closed, and nobody has claimed anything since: the epoch stays.
-fn reopen(input: &Input<'_>, epoch: Epoch) -> Plan {
+fn reopen(input: &Input<'_>, facts: &Facts, epoch: Epoch) -> Plan {
     let mut plan = Plan::to(format!(
         "reopen {} under its own epoch {epoch}",
         input.me.name
     ));
     warnings(input, &mut plan);
     close_the_others(input, &mut plan);
-    open(input, epoch, &mut plan);
+    open(input, facts, epoch, &mut plan);
     plan
 }
 
@@ -175,7 +175,7 @@ fn close_the_others(input: &Input<'_>, plan: &mut Plan) {
     );
 }
 
-fn open(input: &Input<'_>, epoch: Epoch, plan: &mut Plan) {
+fn open(input: &Input<'_>, facts: &Facts, epoch: Epoch, plan: &mut Plan) {
     plan.then(
         Step::RecordOpening {
             epoch: epoch.clone(),
@@ -188,6 +188,10 @@ fn open(input: &Input<'_>, epoch: Epoch, plan: &mut Plan) {
         },
         "the server itself checks fence row and clock at the moment it opens",
     );
+    let settings = &input.policy.settings;
+    if input.me.state != State::Open {
+        plan.steps.extend(settings.once_open(facts));
+    }
     if input.policy.durability {
         plan.then(
             Step::Durability,
@@ -205,4 +209,5 @@ fn open(input: &Input<'_>, epoch: Epoch, plan: &mut Plan) {
             "a configuration that stays would apply the old master's lost transactions when it returns",
         );
     }
+    plan.steps.extend(settings.after_opening(facts));
 }

@@ -24,6 +24,7 @@ fn safe() -> Policy {
         boot_wait: Duration::from_secs(120),
         reset_replica: true,
         durability: true,
+        settings: Settings::default(),
         overrides: BTreeSet::new(),
     }
 }

@@ -21,7 +21,7 @@ type Line = (&'static [&'static str], [&'static str; 3]);
 const SUPER: &str = "SUPER";
 
 /// The first line that matches counts.
-const TABLE: [Line; 14] = [
+const TABLE: [Line; 15] = [
     (
         &["SET GLOBAL READ_ONLY", "SET GLOBAL SUPER_READ_ONLY"],
         [SUPER, "SYSTEM_VARIABLES_ADMIN", "READ_ONLY ADMIN"],
@@ -88,6 +88,10 @@ const TABLE: [Line; 14] = [
         [SUPER, "CONNECTION_ADMIN, SYSTEM_USER", "CONNECTION ADMIN"],
     ),
     (&["SELECT COUNT(*) FROM INFORMATION_SCHEMA"], ["PROCESS"; 3]),
+    (
+        &["ALTER DEFINER"],
+        ["EVENT, SUPER", "EVENT, SET_ANY_DEFINER", "EVENT, SET USER"],
+    ),
     (&["SELECT EPOCH"], ["SELECT"; 3]),
     (
         &["UPDATE", "REPLACE", "INSERT"],
