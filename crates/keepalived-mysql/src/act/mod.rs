@@ -2,6 +2,7 @@
 //!
 //! `observe -> decide -> act -> record`, in this order, whatever the program is called.
 
+pub mod calm;
 pub mod check;
 pub mod close;
 pub mod drain;
@@ -14,6 +15,7 @@ pub mod rejoin;
 pub mod relay;
 pub mod render;
 pub mod repair;
+pub mod salvage;
 pub mod servers;
 pub mod settings;
 pub mod steps;

@@ -1,5 +1,6 @@
 //! Small notes of one run for the next: peers as last seen, the last verdict, failed rejoins.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -8,16 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::act::here::Here;
 use crate::act::memory::pause;
 use crate::decide::health::PeerBrief;
+use crate::replication::position::BinlogPosition;
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
 use crate::view::NodeView;
 
 const PEERS: &str = "peers.json";
+const LOOKED: &str = "looked.json";
 const CONTRADICTION: &str = "contradiction.json";
 const BINLOG_BASE: &str = "binlog-base.json";
 const HELD: &str = "held.json";
 const VERDICT: &str = "verdict.json";
 const REJOIN: &str = "rejoin.json";
+const SALVAGE: &str = "salvage.json";
 
 /// Something that failed, and when to try again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +62,19 @@ impl Here {
                 peers: peers.iter().map(PeerBrief::of).collect(),
             },
         );
+    }
+
+    /// A repair begins to look at the peers.
+    pub fn note_looking(&self) {
+        self.note_moment(LOOKED);
+    }
+
+    /// Whether the peers are to be looked at again. A little early, because the next check comes only
+    /// after keepalived's own interval.
+    pub fn peer_look_due(&self) -> bool {
+        let interval = self.config.check.peer_interval;
+        self.age(LOOKED)
+            .is_none_or(|age| age >= interval - interval / 10)
     }
 
     /// Looks at the peers that are no older than `longest`; none otherwise.
@@ -154,6 +171,17 @@ impl Here {
         known
     }
 
+    /// Keeps that nothing new stood in the binary log up to `end` beside what a salvage holds.
+    pub fn note_salvage_seen(&self, folder: &Path, end: Option<&BinlogPosition>) {
+        self.note(SALVAGE, &(folder, end));
+    }
+
+    /// Up to where the binary log is known to hold nothing new beside what a salvage holds.
+    pub fn salvage_seen(&self, folder: &Path) -> Option<BinlogPosition> {
+        let (seen, end): (PathBuf, Option<BinlogPosition>) = self.recall(SALVAGE)?;
+        end.filter(|_| seen == folder)
+    }
+
     /// Counts a contradiction. True if an earlier check saw the same one.
     pub fn contradicted_twice(&self, role: Role, check: &Birth) -> bool {
         let now = Contradiction {
@@ -169,6 +197,12 @@ impl Here {
             self.note(CONTRADICTION, &now);
         }
         twice
+    }
+
+    /// Whether an earlier check saw a contradiction.
+    pub fn contradiction_is_noted(&self) -> bool {
+        let run = self.run.as_ref();
+        run.is_none_or(|run| run.path().join(CONTRADICTION).exists())
     }
 
     /// Host and keepalived agree with the recorded role.
