@@ -50,6 +50,7 @@ pub(super) fn warnings(config: &Config, source: &Source<'_>) -> Vec<String> {
             source.at("vips")
         ));
     }
+    warnings.extend(super::tls::warnings(&config.tls, source));
     let wait = config.semi_sync_timeout();
     if config.managed_semi_sync().is_some() && wait <= config.longest_isolated() {
         warnings.push(format!(
@@ -59,7 +60,6 @@ pub(super) fn warnings(config: &Config, source: &Source<'_>) -> Vec<String> {
             humantime::format_duration(config.longest_isolated())
         ));
     }
-    warnings.extend(super::tls::warnings(&config.tls, source));
     warnings
 }
 
