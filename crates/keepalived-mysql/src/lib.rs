@@ -3,11 +3,12 @@
 //! VRRP proposes, this library disposes: the VIP may land anywhere, but writes open on a node only
 //! after our own checks have passed. Every program walks `observe -> decide -> act -> record`.
 //!
-//! The floors, from the ground up: [`replication`], [`config`] and [`role`]; [`server`]; [`node`]
-//! and [`ledger`]; [`decide`], which sees only data; [`act`], which both decides and touches
+//! The floors, from the ground up: [`replication`], [`config`] and [`role`]; [`server`]; [`node`],
+//! [`binlog`] and [`ledger`]; [`decide`], which sees only data; [`act`], which both decides and touches
 //! servers; [`programs`] on top.
 
 pub mod act;
+pub mod binlog;
 pub mod cli;
 pub mod config;
 pub mod deadline;

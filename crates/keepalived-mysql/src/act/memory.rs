@@ -103,6 +103,7 @@ impl Here {
             highest_opened: lasting.highest_opened,
             followed_epoch: lasting.followed_epoch,
             diverged: lasting.diverged,
+            salvage: lasting.salvage,
             in_sync: self.in_sync(),
             opened_in_this_boot: self.age(OPENED).is_some(),
             waited: self.age(WAITING).unwrap_or_default(),

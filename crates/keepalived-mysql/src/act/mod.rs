@@ -15,6 +15,7 @@ pub mod rejoin;
 pub mod relay;
 pub mod render;
 pub mod repair;
+pub mod salvage;
 pub mod servers;
 pub mod settings;
 pub mod steps;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::act::failure::Failure;
 use crate::act::here::Here;
+use crate::act::salvage::Salvaged;
 use crate::decide::plan::Step;
 use crate::sys::{spawn_detached, utc_now};
 
@@ -53,6 +54,9 @@ pub struct Receipt {
     /// What an operator should know although it stopped nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What was salvaged, where this transition found or took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub salvage: Option<Salvaged>,
     #[serde(skip)]
     clock: Option<Instant>,
 }
@@ -76,6 +80,7 @@ impl Receipt {
             outcome: String::new(),
             steps: Vec::new(),
             warnings: Vec::new(),
+            salvage: None,
             clock: Some(Instant::now()),
         }
     }

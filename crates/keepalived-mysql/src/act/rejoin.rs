@@ -7,6 +7,7 @@ use crate::act::failure::Failure;
 use crate::act::here::Here;
 use crate::act::promote::observe;
 use crate::act::receipt::Receipt;
+use crate::act::salvage::{self, Salvaged};
 use crate::act::servers::SHORT;
 use crate::act::settings;
 use crate::cli::Exit;
@@ -37,6 +38,27 @@ const VERIFY: Duration = Duration::from_secs(10);
 /// A receiver shows "Yes" for a moment before the source refuses it, so it must go on running.
 const STEADY: Duration = Duration::from_millis(250);
 
+/// Why a node follows nobody.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// What the vetting found.
+    pub relation: Relation,
+    /// The same in words, with what became of the lost transactions.
+    pub why: String,
+    /// Where those are now.
+    pub salvaged: Option<Salvaged>,
+}
+
+impl Held {
+    /// For whoever called.
+    pub fn words(&self) -> String {
+        match &self.relation {
+            Relation::Diverged { .. } => format!("diverged: {}", self.why),
+            relation => relation.to_string(),
+        }
+    }
+}
+
 /// What came of a rejoin.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rejoined {
@@ -46,16 +68,19 @@ pub enum Rejoined {
     Following,
     /// It follows now.
     Repointed,
-    /// It stays closed and follows nobody; why.
-    Held(Relation),
+    /// It stays closed and follows nobody.
+    Held(Held),
 }
 
 impl Rejoined {
     /// The exit code for it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Held(Relation::Diverged { .. }) => Exit::Diverged,
-            Self::Held(_) => Exit::Refused,
+            Self::Held(held) => match (&held.relation, &held.salvaged) {
+                (Relation::Diverged { .. }, Some(_)) => Exit::Diverged,
+                (Relation::Diverged { .. }, None) => Exit::Incomplete,
+                _ => Exit::Refused,
+            },
             _ => Exit::Done,
         }
     }
@@ -90,7 +115,11 @@ pub fn rejoin(here: &Here) -> Result<Rejoined, Failure> {
             here.remember_following(&epoch);
             Ok(Rejoined::Following)
         }
-        Decision::Hold { relation, source } => Ok(hold(here, relation, &source)),
+        Decision::Hold {
+            relation,
+            source,
+            plan,
+        } => hold(here, &mut contact, &me, relation, &source, plan.as_ref()).map(Rejoined::Held),
         Decision::Go { plan, .. } => execute(here, contact, &plan),
     }
 }
@@ -123,23 +152,77 @@ fn decision(
     }))
 }
 
-fn hold(here: &Here, relation: Relation, source: &str) -> Rejoined {
-    let why = match &relation {
+fn hold(
+    here: &Here,
+    contact: &mut Contact,
+    me: &NodeView,
+    relation: Relation,
+    source: &str,
+    plan: Option<&Plan>,
+) -> Result<Held, Failure> {
+    let mut receipt = Receipt::begin(here, "rejoin", format!("follow {source}"));
+    let (why, salvaged) = match &relation {
         Relation::Diverged { lost, .. } => {
             let why = format!("{source} never received {lost}");
-            here.remember_diverged(&why);
-            why
+            diverged(here, contact, me, why, plan, &mut receipt)?
         }
-        Relation::Unrecoverable { why } | Relation::Unknown { why } => why.clone(),
-        Relation::Identical | Relation::Behind => String::new(),
+        Relation::Unrecoverable { why } | Relation::Unknown { why } => (why.clone(), None),
+        Relation::Identical | Relation::Behind => (String::new(), None),
     };
-    let repeated = here.hold_is_known(&why);
-    if !repeated {
+    if !here.hold_is_known(&why) {
         log::error!("{} stays closed and follows nobody: {why}", here.node.name);
-        Receipt::begin(here, "rejoin", format!("follow {source}"))
-            .finish(here, format!("held: {why}"));
+        receipt.salvage = salvaged.clone();
+        receipt.finish(here, format!("held: {why}"));
     }
-    Rejoined::Held(relation)
+    Ok(Held {
+        relation,
+        why,
+        salvaged,
+    })
+}
+
+/// Marks the node, salvages what it alone committed, and completes the mark with where that is now.
+fn diverged(
+    here: &Here,
+    contact: &mut Contact,
+    me: &NodeView,
+    why: String,
+    plan: Option<&Plan>,
+    receipt: &mut Receipt,
+) -> Result<(String, Option<Salvaged>), Failure> {
+    if here.memory().diverged.is_none() {
+        // A salvage may take its time, and be killed on the way.
+        here.remember_diverged(&why, None);
+    }
+    let step = plan.and_then(|plan| plan.steps.first());
+    let (words, salvaged) = match step.map(|planned| &planned.step) {
+        Some(step @ Step::Salvage { lost, node }) => {
+            let taken = match salvage::known(here, me, lost) {
+                Some(known) => Ok(known),
+                None => receipt.time(step, || {
+                    reached("salvage.before");
+                    let taken = salvage::salvage(here, contact, me, lost, node)?;
+                    let note = taken.words();
+                    Ok((taken, note))
+                }),
+            };
+            match taken {
+                Ok(taken) => (taken.words(), Some(taken)),
+                Err(failure @ (Failure::Superseded | Failure::Terminated)) => return Err(failure),
+                Err(failure) => (
+                    format!("not salvaged yet: {}", failure.message().error),
+                    None,
+                ),
+            }
+        }
+        _ => (
+            "not salvaged: nothing tells which transactions of its binary log they are".into(),
+            None,
+        ),
+    };
+    let why = format!("{why}; {words}");
+    here.remember_diverged(&why, salvaged.as_ref().map(|taken| taken.folder.as_path()));
+    Ok((why, salvaged))
 }
 
 /// The events of this node's own binary log from `from` to its end, across files.
@@ -213,7 +296,8 @@ fn execute(here: &Here, mut contact: Contact, plan: &Plan) -> Result<Rejoined, F
     Ok(Rejoined::Repointed)
 }
 
-fn wanted(here: &Here) -> Result<(), Failure> {
+/// Fails once this program is superseded or told to end.
+pub(super) fn wanted(here: &Here) -> Result<(), Failure> {
     if !here.still_wanted() {
         return Err(Failure::Superseded);
     }
@@ -364,7 +448,7 @@ fn verify(
         }
         if let (Receiver::Stopped, Some(error)) = (status.receiver, &status.receiver_error) {
             if names_own_transactions(&error.message) {
-                here.remember_diverged(&format!("{source} refuses this node: {error}"));
+                here.remember_diverged(&format!("{source} refuses this node: {error}"), None);
             }
             return Err(Failure::Failed(format!(
                 "{source} refuses this node: {error}"

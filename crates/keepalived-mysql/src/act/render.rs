@@ -138,6 +138,10 @@ fn statements(here: &Here, step: &Step, dialect: Dialect, identity: &str) -> Vec
         ],
         Step::Repoint { .. } => repoint_sql(here, dialect, step).unwrap_or_default(),
         Step::StartReplication { channel } => vec![dialect.start_replication(channel)],
+        Step::Salvage { lost, .. } => vec![
+            "SHOW BINARY LOGS".to_owned(),
+            format!("COM_BINLOG_DUMP of this node's own binary log: {lost}"),
+        ],
         Step::VerifyReplication { .. } | Step::SaveChannel { .. } | Step::RecordPosition => {
             vec![dialect.replica_status().to_owned()]
         }

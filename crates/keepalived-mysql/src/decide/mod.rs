@@ -13,6 +13,7 @@ pub mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct Memory {
     pub followed_epoch: Epoch,
     /// Set while the node holds transactions that the serving node does not have; the reason.
     pub diverged: Option<String>,
+    /// Where that was salvaged to, once it was.
+    pub salvage: Option<PathBuf>,
     /// When this node was last seen as a replica that had applied everything, in this boot.
     pub in_sync: Option<InSync>,
     /// Whether this node opened its server in this boot.

@@ -8,6 +8,7 @@ use crate::decide::rule::Rule;
 use crate::epoch::Epoch;
 use crate::ledger::record::Method;
 use crate::replication::events::EventName;
+use crate::replication::evidence::Lost;
 use crate::replication::position::BinlogPosition;
 use crate::replication::semi_sync::Words;
 
@@ -162,6 +163,13 @@ pub enum Step {
     },
     /// Flush a standby's commits once a second only.
     RelaxDurability,
+    /// Copy what this node alone committed out of its own binary log.
+    Salvage {
+        /// Which transactions.
+        lost: Lost,
+        /// The node that never received them.
+        node: String,
+    },
 }
 
 impl Step {
@@ -196,6 +204,7 @@ impl Step {
             Self::EnableEvents { .. } => "enable-events",
             Self::DisableEvents { .. } => "disable-events",
             Self::RelaxDurability => "relax-durability",
+            Self::Salvage { .. } => "salvage",
         }
     }
 

@@ -9,7 +9,7 @@ use crate::decide::settings::Settings;
 use crate::decide::{Memory, RELAXED, Relaxed, channels};
 use crate::epoch::Epoch;
 use crate::ledger::record::{Coordinates, Method, PromotionRecord};
-use crate::replication::evidence::{self, BinlogEventSummary, Relation};
+use crate::replication::evidence::{self, BinlogEventSummary, Lost, Relation};
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::switches::{Safety, off};
@@ -57,6 +57,9 @@ pub enum Decision {
         relation: Relation,
         /// The source that would have been followed.
         source: String,
+        /// What this node alone committed, to be salvaged before anything else; none if nothing is
+        /// known of it.
+        plan: Option<Plan>,
     },
 }
 
@@ -106,14 +109,14 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
     if let Some(channel) = channel
         && !was_master_since
     {
-        return same_source(input, source, channel, theirs.own_epoch());
+        return same_source(input, source, channel, theirs);
     }
     let record = first_record_after(theirs, &base);
     let ours = input.me.channel_from(input.peers);
     let method = method(input.wish, record, me, ours);
     if let Some(channel) = channel.filter(|channel| is_past(channel, record, method)) {
         // Pointed there before, though nobody remembers it: from the record on it would apply twice.
-        return same_source(input, source, channel, theirs.own_epoch());
+        return same_source(input, source, channel, theirs);
     }
     let relation = vet(input, me, theirs, record, method);
     let name = match ours {
@@ -126,10 +129,61 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
             plan: repoint(input, source, &name, method, start, theirs.own_epoch()),
             relation,
         },
-        Err(relation) => Decision::Hold {
-            relation,
-            source: source.name.clone(),
-        },
+        Err(relation) => hold(input, me, source, theirs, relation, method),
+    }
+}
+
+/// Stays closed and follows nobody. What it alone committed is salvaged first.
+fn hold(
+    input: &Input<'_>,
+    me: &Facts,
+    source: &NodeView,
+    theirs: &Facts,
+    relation: Relation,
+    method: Method,
+) -> Decision {
+    let diverged = matches!(relation, Relation::Diverged { .. });
+    let lost = diverged.then(|| lost(input, me, theirs, method)).flatten();
+    let plan = lost.map(|lost| {
+        let me = &input.me.name;
+        let mut plan = Plan::to(format!("keep what {me} alone committed"));
+        let node = source.name.clone();
+        plan.then(
+            Step::Salvage { lost, node },
+            "what nobody received is copied before anything else touches it",
+        );
+        plan
+    });
+    Decision::Hold {
+        relation,
+        source: source.name.clone(),
+        plan,
+    }
+}
+
+/// What this node committed and the source never received, in the form in which it can be found.
+fn lost(input: &Input<'_>, me: &Facts, theirs: &Facts, method: Method) -> Option<Lost> {
+    if method == Method::Position {
+        let from = question(input.me, input.peers, input.memory, input.wish)?;
+        let server_id = me.server_id;
+        return Some(Lost::Position { from, server_id });
+    }
+    match (&me.gtids, &theirs.gtids) {
+        (
+            Gtids::MariaDb { state: ours, .. },
+            Gtids::MariaDb {
+                state: theirs,
+                slave,
+                ..
+            },
+        ) => Lost::by_mariadb(ours, theirs, slave),
+        (
+            Gtids::MySql { executed: ours, .. },
+            Gtids::MySql {
+                executed: theirs, ..
+            },
+        ) => Lost::by_mysql(ours, theirs),
+        _ => None,
     }
 }
 
@@ -190,8 +244,9 @@ fn same_source(
     input: &Input<'_>,
     source: &NodeView,
     channel: &ReplicaStatus,
-    epoch: Epoch,
+    theirs: &Facts,
 ) -> Decision {
+    let epoch = theirs.own_epoch();
     if channel.is_running() {
         return Decision::Following { epoch };
     }
@@ -208,9 +263,9 @@ fn same_source(
         } else {
             Relation::Unknown { why }
         };
-        return Decision::Hold {
-            relation,
-            source: source.name.clone(),
+        return match &input.me.facts {
+            Some(me) => hold(input, me, source, theirs, relation, method_of(channel)),
+            None => Decision::NoSource,
         };
     }
     if channel.receiver == Receiver::Connecting && channel.applier_running {
@@ -222,6 +277,7 @@ fn same_source(
                 why: RELAXED.into(),
             },
             source: source.name.clone(),
+            plan: None,
         };
     }
     let mut plan = Plan::to(format!("{} follows {} again", input.me.name, source.name));

@@ -244,9 +244,22 @@ fn repair_only(mut started: Started, args: &Args) -> Exit {
             if args.common.json {
                 print_json(&drift);
             }
-            Exit::Done
+            standing(&started.here)
         }
         Err(failure) => report_failure(&failure),
+    }
+}
+
+/// A node that is marked as diverged stays so, whatever was repaired.
+fn standing(here: &Here) -> Exit {
+    let memory = here.memory();
+    let Some(why) = memory.diverged else {
+        return Exit::Done;
+    };
+    print(&format!("{}: diverged: {why}\n", here.node.name));
+    match memory.salvage {
+        Some(_) => Exit::Diverged,
+        None => Exit::Incomplete,
     }
 }
 

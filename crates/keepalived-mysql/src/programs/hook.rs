@@ -309,7 +309,7 @@ fn said(rejoined: &Rejoined) -> Exit {
         Rejoined::NoSource => "nobody serves\n".to_owned(),
         Rejoined::Following => "follows the serving node already\n".to_owned(),
         Rejoined::Repointed => "follows the serving node\n".to_owned(),
-        Rejoined::Held(relation) => format!("stays closed and follows nobody: {relation}\n"),
+        Rejoined::Held(held) => format!("stays closed and follows nobody: {}\n", held.words()),
     });
     rejoined.exit()
 }
@@ -385,9 +385,16 @@ fn plan_rejoin(plan: &mut Plan, decision: RejoinDecision) {
         RejoinDecision::Following { epoch } => plan.warnings.push(format!(
             "follows the node that serves under epoch {epoch} already"
         )),
-        RejoinDecision::Hold { relation, source } => plan
-            .warnings
-            .push(format!("would not follow {source}: {relation}")),
+        RejoinDecision::Hold {
+            relation,
+            source,
+            plan: more,
+        } => {
+            plan.warnings
+                .push(format!("would not follow {source}: {relation}"));
+            plan.steps
+                .extend(more.into_iter().flat_map(|more| more.steps));
+        }
         RejoinDecision::Go { plan: more, .. } => plan.steps.extend(more.steps),
     }
 }

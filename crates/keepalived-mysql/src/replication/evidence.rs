@@ -6,9 +6,11 @@
 //! functions may be asked then; the answer is [`Relation::Unknown`].
 
 mod drain;
+mod lost;
 mod relation;
 
 pub use drain::{Drain, LastTransaction, drained, whole_applied};
+pub use lost::Lost;
 pub use relation::{
     BinlogEventSummary, Lack, Relation, lacks_mariadb, lacks_mysql, lacks_position, vet_mariadb,
     vet_mysql, vet_position,

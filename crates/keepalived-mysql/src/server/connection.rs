@@ -22,7 +22,7 @@ use crate::server::denied::{Denied, statement_at};
 use crate::server::dialect::Dialect;
 use crate::server::tls::Encryption;
 
-mod handshake;
+pub(crate) mod handshake;
 
 use handshake::classify;
 

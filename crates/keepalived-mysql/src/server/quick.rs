@@ -64,6 +64,9 @@ pub fn ask(
     let Endpoint::Socket(path) = &target.endpoint else {
         return Err(NoAnswer::Unusual("not a Unix socket"));
     };
+    if target.encryption.is_some() {
+        return Err(NoAnswer::Unusual("an encrypted connection"));
+    }
     let mut line = Line::open(path, target, deadline)?;
     let dialect = line.log_in(target)?;
     let sql = format!("{WHO}; {}", question(&dialect));

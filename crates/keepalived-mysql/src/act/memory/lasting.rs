@@ -1,5 +1,6 @@
 //! What survives a reboot: epochs, whom we followed, whether we diverged.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub(super) struct Lasting {
     pub(super) opened_before: Epoch,
     pub(super) followed_epoch: Epoch,
     pub(super) diverged: Option<String>,
+    /// Where the transactions behind `diverged` were salvaged to.
+    pub(super) salvage: Option<PathBuf>,
 }
 
 impl Here {
@@ -102,6 +105,7 @@ impl Here {
             lasting.followed_epoch = epoch.clone();
             lasting.highest_epoch = lasting.highest_epoch.clone().max(epoch.clone());
             lasting.diverged = None;
+            lasting.salvage = None;
         });
         if let Err(error) = written {
             log::warn!("cannot remember whom this node follows: {error}");
@@ -115,8 +119,12 @@ impl Here {
     }
 
     /// This node holds transactions that the serving node does not have.
-    pub fn remember_diverged(&self, why: &str) {
-        let written = self.change_lasting(|lasting| lasting.diverged = Some(why.to_owned()));
+    /// `salvage` is where they were copied to, once they were.
+    pub fn remember_diverged(&self, why: &str, salvage: Option<&Path>) {
+        let written = self.change_lasting(|lasting| {
+            lasting.diverged = Some(why.to_owned());
+            lasting.salvage = salvage.map(Path::to_owned);
+        });
         if let Err(error) = written {
             log::error!("cannot write down that this node has diverged ({why}): {error}");
         }

@@ -1,5 +1,6 @@
 //! Small notes of one run for the next: peers as last seen, the last verdict, failed rejoins.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::act::here::Here;
 use crate::act::memory::pause;
 use crate::decide::health::PeerBrief;
+use crate::replication::position::BinlogPosition;
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
 use crate::view::NodeView;
@@ -19,6 +21,7 @@ const BINLOG_BASE: &str = "binlog-base.json";
 const HELD: &str = "held.json";
 const VERDICT: &str = "verdict.json";
 const REJOIN: &str = "rejoin.json";
+const SALVAGE: &str = "salvage.json";
 
 /// Something that failed, and when to try again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -166,6 +169,17 @@ impl Here {
             self.note(HELD, &why);
         }
         known
+    }
+
+    /// Keeps that nothing new stood in the binary log up to `end` beside what a salvage holds.
+    pub fn note_salvage_seen(&self, folder: &Path, end: Option<&BinlogPosition>) {
+        self.note(SALVAGE, &(folder, end));
+    }
+
+    /// Up to where the binary log is known to hold nothing new beside what a salvage holds.
+    pub fn salvage_seen(&self, folder: &Path) -> Option<BinlogPosition> {
+        let (seen, end): (PathBuf, Option<BinlogPosition>) = self.recall(SALVAGE)?;
+        end.filter(|_| seen == folder)
     }
 
     /// Counts a contradiction. True if an earlier check saw the same one.

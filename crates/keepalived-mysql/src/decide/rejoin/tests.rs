@@ -67,17 +67,31 @@ fn an_old_master_with_nothing_of_its_own_is_repointed() {
     );
 }
 
+/// What is to be salvaged, and nothing else is done.
+fn salvaged(plan: Option<Plan>) -> String {
+    let plan = plan.expect("a plan");
+    match &plan.steps[..] {
+        [only] => match &only.step {
+            Step::Salvage { lost, .. } => lost.to_string(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn an_old_master_with_lost_transactions_is_held() {
     let b = node(2).opened(2).open().holds("0-1-100,0-2-120");
     let a = node(1).opened(1).holds("0-1-105");
-    assert!(matches!(
-        by_gtid(&a, &b),
-        Decision::Hold {
-            relation: Relation::Diverged { .. },
-            ..
-        }
-    ));
+    let Decision::Hold {
+        relation: Relation::Diverged { .. },
+        plan,
+        ..
+    } = by_gtid(&a, &b)
+    else {
+        panic!("not held");
+    };
+    assert_eq!(salvaged(plan), "0-1-101..105");
 }
 
 /// When a partition heals, the loser of the VRRP election is told BACKUP although its epoch is the
@@ -113,15 +127,17 @@ fn by_position_an_own_transaction_after_the_record_holds_the_node() {
     let a = node(1).opened(1);
     let events = [event("Gtid", 600), event("Query", 700), event("Xid", 1000)];
     let decision = decide(&a, &b, &Memory::default(), Wish::Position, Some(&events));
-    assert!(
-        matches!(
-            decision,
-            Decision::Hold {
-                relation: Relation::Diverged { .. },
-                ..
-            }
-        ),
-        "{decision:?}"
+    let Decision::Hold {
+        relation: Relation::Diverged { .. },
+        plan,
+        ..
+    } = decision
+    else {
+        panic!("{decision:?}");
+    };
+    assert_eq!(
+        salvaged(plan),
+        "what server 1 wrote itself from binlog.000001:500 on"
     );
 }
 

@@ -102,7 +102,8 @@ fn encryption_error(endpoint: String, trouble: Trouble) -> ServerError {
     }
 }
 
-fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
+/// How a session with a server is made, encryption aside.
+pub(crate) fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
     let builder = OptsBuilder::new()
         .user(Some(target.user.clone()))
         .pass(target.password.as_ref().map(|p| p.expose().to_owned()))
@@ -119,7 +120,8 @@ fn options(target: &Target, connect_timeout: Duration) -> OptsBuilder {
     }
 }
 
-pub(super) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
+/// What a failure of the library means.
+pub(crate) fn classify(endpoint: &str, error: &mysql::Error) -> ServerError {
     if let mysql::Error::MySqlError(said) = error {
         return ServerError::Answered {
             endpoint: endpoint.to_owned(),
