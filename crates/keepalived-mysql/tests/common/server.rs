@@ -174,6 +174,7 @@ impl Server {
             endpoint: Endpoint::Socket(self.socket()),
             user: "root".into(),
             password: None,
+            encryption: None,
         }
     }
 
