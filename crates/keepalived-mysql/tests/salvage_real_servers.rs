@@ -95,14 +95,14 @@ const TABLES: &[&str] = &[
     "CREATE TABLE lab.wide (id INT PRIMARY KEY, a TINYINT, b SMALLINT UNSIGNED, c MEDIUMINT, d BIGINT, e FLOAT, \
      f DOUBLE, g DECIMAL(20,7), h DATE, i TIME, j DATETIME, k TIMESTAMP NULL, l YEAR, m CHAR(10), \
      n CHAR(200) CHARACTER SET utf8, o VARCHAR(20), p TEXT, q LONGBLOB, r ENUM('x','y'), s SET('p','q','r'), \
-     t BIT(11), u TIME(3), v DATETIME(6), w TIMESTAMP(1) NULL, x GEOMETRY, y BINARY(5), z DECIMAL(9,0)) ENGINE=InnoDB",
+     t BIT(11), u TIME(3), v DATETIME(6), w TIMESTAMP(1) NULL, y BINARY(5), z DECIMAL(9,0)) ENGINE=InnoDB",
 ];
 
 const WIDE: &str = "INSERT INTO lab.wide VALUES (1,-1,65535,-3,9e9,1.5,2.5,-1234567890123.1234567,'2026-11-20','10:11:12', \
      '2026-11-20 10:11:12','2026-11-20 10:11:12',2026,'abc',REPEAT('n',150),'','text',REPEAT('q',700),'y','p,r', \
-     b'10110011101','10:11:12.123','2026-11-20 10:11:12.123456','2026-11-20 10:11:12.1',POINT(1,2),'bin',123456789), \
+     b'10110011101','10:11:12.123','2026-11-20 10:11:12.123456','2026-11-20 10:11:12.1','bin',123456789), \
      (2,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL, \
-     NULL,NULL,NULL,NULL)";
+     NULL,NULL,NULL)";
 
 /// One of everything: rows of all kinds, DDL, a statement, and what must not be taken.
 fn work(server: &Server) {
@@ -174,11 +174,11 @@ fn checked(server: &Server, lost: &Lost, start: &BinlogPosition, name: &str) -> 
         taken.in_short(),
         taken.found
     );
-    same_as_tool(&taken, &text);
     if let (Some(fixtures), true) = (std::env::var_os("SALVAGE_FIXTURES"), taken.transactions > 5) {
         let to = Path::new(&fixtures).join(format!("{}.{name}.binlog", server.kind.name));
         fs::copy(&file, to).unwrap();
     }
+    same_as_tool(&taken, &text);
     assert_eq!(fs::metadata(&file).unwrap().len(), taken.bytes);
     (taken, text)
 }
