@@ -7,8 +7,8 @@ SET SESSION sql_log_bin = 0;
 -- The suite's account on this node, over the socket: check, close, open, replicate, record.
 -- SUPER serves one purpose: innodb_flush_log_at_trx_commit = 1 after a promotion. Without it the
 -- promotion works and says that it could not set the variable. REPLICATION SLAVE lets it read the
--- binary log, to salvage what this node alone committed.
--- Semi-sync takes REPLICATION MASTER ADMIN (source side) and REPLICATION SLAVE ADMIN (replica side).
+-- binary log, to salvage what this node alone committed. Semi-sync takes REPLICATION MASTER ADMIN
+-- (source side) and REPLICATION SLAVE ADMIN (replica side).
 CREATE USER IF NOT EXISTS 'keepalived'@'localhost' IDENTIFIED BY 'CHANGE-ME-keepalived';
 GRANT BINLOG MONITOR, SLAVE MONITOR, REPLICATION SLAVE, REPLICATION SLAVE ADMIN,
       REPLICATION MASTER ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, BINLOG ADMIN, RELOAD, PROCESS,

@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod bench_check;
 pub mod clock;
 pub mod config;
 pub mod demo;

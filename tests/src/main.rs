@@ -38,6 +38,15 @@ enum Command {
         #[arg(long)]
         short: bool,
     },
+    /// What a health check costs, beside its rivals; with the programs of LAB_BIN_DIR.
+    BenchCheck {
+        /// How often each program runs
+        #[arg(long, default_value_t = 200)]
+        rounds: usize,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Remove a lab when its runner is gone.
     #[command(hide = true)]
     Supervisor,
@@ -56,6 +65,7 @@ struct With {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Demo { with } => lab::demo::run(with.server, with.hooks()),
+        Command::BenchCheck { rounds, json } => lab::bench_check::run(rounds, json),
         Command::Up {
             with,
             no_keepalived,

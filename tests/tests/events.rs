@@ -12,6 +12,19 @@ fn grants(server: Server) -> &'static str {
     }
 }
 
+/// Changes grants on this node alone. Under `super_read_only` not even root may.
+fn as_root(node: &Node, statement: &str) -> Result<()> {
+    let closed = node.server() == Server::MySql97 && node.read_only()?;
+    let sql = if closed {
+        format!(
+            "SET sql_log_bin=0; SET GLOBAL super_read_only=0; {statement}; SET GLOBAL super_read_only=1"
+        )
+    } else {
+        format!("SET sql_log_bin=0; {statement}")
+    };
+    node.query_local(&sql).map(drop)
+}
+
 fn start() -> Result<Option<Scenario>> {
     let options = LabOptions {
         sync_binlog: 1,
@@ -27,9 +40,10 @@ fn start() -> Result<Option<Scenario>> {
     for node in scenario.lab.nodes() {
         for host in ["localhost", "%"] {
             let privileges = grants(node.server());
-            node.query_local(&format!(
-                "SET sql_log_bin=0; GRANT {privileges} ON *.* TO 'keepalived'@'{host}'"
-            ))?;
+            as_root(
+                node,
+                &format!("GRANT {privileges} ON *.* TO 'keepalived'@'{host}'"),
+            )?;
         }
     }
     scenario.a().query_local(
@@ -166,15 +180,17 @@ fn events_that_cannot_be_enabled_do_not_stop_the_opening() -> Result<()> {
         Server::MySql56 => return scenario.finish(End::Follows).map(drop),
         _ => "SET USER, SUPER",
     };
-    b.query_local(&format!(
-        "SET sql_log_bin=0; REVOKE {denied} ON *.* FROM 'keepalived'@'localhost'"
-    ))?;
+    as_root(
+        b,
+        &format!("REVOKE {denied} ON *.* FROM 'keepalived'@'localhost'"),
+    )?;
     a.drain(true)?;
     scenario.serves(NodeId::B)?;
     ensure!(statuses(b)? == STANDBY, "{:?}", events(b)?);
-    b.query_local(&format!(
-        "SET sql_log_bin=0; GRANT {denied} ON *.* TO 'keepalived'@'localhost'"
-    ))?;
+    as_root(
+        b,
+        &format!("GRANT {denied} ON *.* TO 'keepalived'@'localhost'"),
+    )?;
     wait_statuses(b, SERVING)?;
     a.drain(false)?;
     scenario.finish(End::Follows).map(drop)

@@ -6,12 +6,14 @@ use crate::config::{Account, Config, Node};
 use crate::deadline::Deadline;
 use crate::ledger::tables;
 use crate::replication::position::BinlogPosition;
+use crate::replication::replica::ReplicaStatus;
 use crate::replication::semi_sync::SemiSync;
 use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::{Dialect, Known};
+use crate::server::quick::{self, NoAnswer};
 use crate::server::status::{StatusRow, parse_replica_status};
 use crate::server::tls::Encryption;
-use crate::sys::{Birth, boottime_now, process_state};
+use crate::sys::{self, boottime_now};
 use crate::view::{Facts, Gtids, NodeView, Started, State};
 
 /// How a node's own programs reach its server: over the socket.
@@ -89,45 +91,15 @@ impl Contact {
             SemiSync::ASK
         );
         let mut answers = self.session.run(&sql, deadline)?.into_iter();
-        let row = answers
-            .next()
-            .and_then(|mut answer| answer.rows.pop())
-            .ok_or_else(|| broken(&self.dialect, "no row about itself"))?;
-        let mut channels = Vec::new();
-        for status in answers.next().unwrap_or_default().rows {
-            let parsed = parse_replica_status(&StatusRow::from_iter(status.columns()));
-            channels.push(parsed.map_err(|error| broken(&self.dialect, &error.to_string()))?);
-        }
-        let mut facts = self.plain_facts(&row, channels)?;
+        let (mut facts, pid_file) = facts_of(&self.dialect, &mut answers)?;
         let uptime = answers.next().and_then(|mut answer| answer.rows.pop());
-        facts.started = self
-            .process_start(row.get("pid_file"))
+        facts.started = pid_file
+            .filter(|_| self.local)
+            .and_then(|file| process_start(&file))
             .unwrap_or_else(|| start_by_uptime(uptime.as_ref()));
         facts.semi_sync = semi_sync(answers);
         tables::read_into(&mut self.session, &mut facts, deadline)?;
         Ok(facts)
-    }
-
-    /// When this node's own server process started, by its pid file.
-    fn process_start(&self, pid_file: Option<&str>) -> Option<Started> {
-        if !self.local {
-            return None;
-        }
-        let pid = std::fs::read_to_string(pid_file?)
-            .ok()?
-            .trim()
-            .parse()
-            .ok()?;
-        let (name, _) = process_state(pid).ok()??;
-        // A stale file may name a process that has nothing to do with us.
-        if !(name.contains("mariadb") || name.contains("mysql")) {
-            return None;
-        }
-        let ticks = Birth::of(pid).ok()?.start_ticks;
-        Some(Started {
-            at: Duration::from_millis(ticks.saturating_mul(10)),
-            within: Duration::from_millis(10),
-        })
     }
 
     /// Where the server's own binary log ends; none if it writes none.
@@ -143,40 +115,107 @@ impl Contact {
             })
         }))
     }
+}
 
-    fn plain_facts(
-        &self,
-        row: &Row,
-        channels: Vec<crate::replication::replica::ReplicaStatus>,
-    ) -> Result<Facts, ServerError> {
-        let number = |name: &str| {
-            row.get(name)
-                .and_then(|v| v.parse::<u64>().ok())
-                .unwrap_or(0)
-        };
-        Ok(Facts {
-            dialect: self.dialect,
-            identity: row.get("identity").unwrap_or_default().to_owned(),
-            server_id: u32::try_from(number("server_id")).unwrap_or(0),
-            read_only: truth(row.get("read_only")),
-            super_read_only: row.get("super_read_only").map(|v| truth(Some(v))),
-            log_bin: truth(row.get("log_bin")),
-            binlog_base: row.get("binlog_base").map(str::to_owned),
-            log_updates: truth(row.get("log_updates")),
-            started: Started::default(),
-            now: row.get("now").unwrap_or_default().to_owned(),
-            sync_binlog: number("sync_binlog"),
-            flush_log: number("flush_log"),
-            semi_sync: SemiSync::default(),
-            gtids: gtids(row).map_err(|why| broken(&self.dialect, &why))?,
-            channels,
-            binlog_end: None,
-            tables: crate::view::Tables::Ready,
-            fence: Default::default(),
-            promotions: Vec::new(),
-            foreign_promotions: 0,
-        })
+/// Everything of one server in one round trip over its socket, where that is possible: the look of the
+/// check. Any other server is asked as [`Contact::facts`] does.
+///
+/// # Errors
+/// As [`Contact::open`] and [`Contact::facts`].
+pub fn local_facts(target: &Target, deadline: Deadline) -> Result<Facts, ServerError> {
+    let why = match quick::ask(target, question, deadline) {
+        Ok((dialect, answers)) => match quick_facts(&dialect, answers) {
+            Some(facts) => return Ok(facts),
+            None => "an answer that the ordinary way may understand",
+        },
+        Err(NoAnswer::Failed(error)) => return Err(error),
+        Err(NoAnswer::Unusual(why)) => why,
+    };
+    log::debug!("{}: {why}: asking in the ordinary way", target.endpoint);
+    Contact::open(target, deadline)?.facts(deadline)
+}
+
+fn question(dialect: &Dialect) -> String {
+    let (own, replica) = (dialect.facts(), dialect.replica_status());
+    format!("{own}; {replica}; {}", tables::READ)
+}
+
+fn quick_facts(dialect: &Dialect, answers: Vec<Answer>) -> Option<Facts> {
+    let mut answers = answers.into_iter();
+    let (mut facts, pid_file) = facts_of(dialect, &mut answers).ok()?;
+    facts.started = process_start(&pid_file?)?;
+    tables::fill(&mut facts, answers.collect());
+    Some(facts)
+}
+
+/// The facts in the first two answers, and the name of the server's pid file.
+fn facts_of(
+    dialect: &Dialect,
+    answers: &mut impl Iterator<Item = Answer>,
+) -> Result<(Facts, Option<String>), ServerError> {
+    let row = answers
+        .next()
+        .and_then(|mut answer| answer.rows.pop())
+        .ok_or_else(|| broken(dialect, "no row about itself"))?;
+    let mut channels = Vec::new();
+    for status in answers.next().unwrap_or_default().rows {
+        let parsed = parse_replica_status(&StatusRow::from_iter(status.columns()));
+        channels.push(parsed.map_err(|error| broken(dialect, &error.to_string()))?);
     }
+    let facts = plain_facts(dialect, &row, channels)?;
+    Ok((facts, row.get("pid_file").map(str::to_owned)))
+}
+
+fn plain_facts(
+    dialect: &Dialect,
+    row: &Row,
+    channels: Vec<ReplicaStatus>,
+) -> Result<Facts, ServerError> {
+    let number = |name: &str| {
+        row.get(name)
+            .and_then(|v| v.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    Ok(Facts {
+        dialect: *dialect,
+        identity: row.get("identity").unwrap_or_default().to_owned(),
+        server_id: u32::try_from(number("server_id")).unwrap_or(0),
+        read_only: truth(row.get("read_only")),
+        super_read_only: row.get("super_read_only").map(|v| truth(Some(v))),
+        log_bin: truth(row.get("log_bin")),
+        binlog_base: row.get("binlog_base").map(str::to_owned),
+        log_updates: truth(row.get("log_updates")),
+        started: Started::default(),
+        now: row.get("now").unwrap_or_default().to_owned(),
+        sync_binlog: number("sync_binlog"),
+        flush_log: number("flush_log"),
+        semi_sync: SemiSync::default(),
+        gtids: gtids(row).map_err(|why| broken(dialect, &why))?,
+        channels,
+        binlog_end: None,
+        tables: crate::view::Tables::Ready,
+        fence: Default::default(),
+        promotions: Vec::new(),
+        foreign_promotions: 0,
+    })
+}
+
+/// When this node's own server process started, by its pid file.
+fn process_start(pid_file: &str) -> Option<Started> {
+    let pid = std::fs::read_to_string(pid_file)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    let (name, ticks) = sys::process_start(pid).ok()??;
+    // A stale file may name a process that has nothing to do with us.
+    if !(name.contains("mariadb") || name.contains("mysql")) {
+        return None;
+    }
+    Some(Started {
+        at: Duration::from_millis(ticks.saturating_mul(10)),
+        within: Duration::from_millis(10),
+    })
 }
 
 fn semi_sync(answers: impl Iterator<Item = Answer>) -> SemiSync {

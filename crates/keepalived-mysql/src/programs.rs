@@ -120,16 +120,11 @@ struct Read {
 }
 
 fn load(path: &Path, unusable: Unusable) -> Result<Read, ConfigError> {
-    if unusable == Unusable::LastGood
-        && let Ok((config, Some(warning))) = load_or_last_good(path)
-    {
-        return Ok(Read {
-            config,
-            age: Age::LastGood,
-            warning: Some(warning.one_line()),
-        });
-    }
-    let loaded = Config::load(path)?;
+    let loaded = match (Config::load(path), unusable) {
+        (Ok(loaded), _) => loaded,
+        (Err(failure), Unusable::Refuse) => return Err(failure),
+        (Err(failure), Unusable::LastGood) => return last_good(path, failure),
+    };
     let mut warnings = loaded.warnings.clone();
     if let Err(error) = save_last_good(&loaded) {
         warnings.push(format!(
@@ -142,6 +137,23 @@ fn load(path: &Path, unusable: Unusable) -> Result<Read, ConfigError> {
         age: Age::Current,
         warning,
     })
+}
+
+fn last_good(path: &Path, failure: ConfigError) -> Result<Read, ConfigError> {
+    match load_or_last_good(path) {
+        Ok((config, Some(warning))) => Ok(Read {
+            config,
+            age: Age::LastGood,
+            warning: Some(warning.one_line()),
+        }),
+        // Somebody has just mended the file.
+        Ok((config, None)) => Ok(Read {
+            config,
+            age: Age::Current,
+            warning: None,
+        }),
+        Err(_) => Err(failure),
+    }
 }
 
 /// The arguments with which a helper of ours finds the same node.

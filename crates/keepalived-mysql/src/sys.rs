@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 
-pub use birth::{Birth, boot_id, forked_by, process_state};
+pub use birth::{Birth, boot_id, forked_by, process_start, process_state};
 pub use command::{CommandError, CommandOutcome, run_bounded};
 pub use detach::{Deadline, arm_deadline, become_detached, spawn_detached};
 pub use files::{open_regular, owned_by_us, read_regular};

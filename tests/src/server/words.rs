@@ -18,6 +18,7 @@ impl Server {
                 ("rpl_semi_sync_master_", "rpl_semi_sync_source_"),
                 ("rpl_semi_sync_slave_", "rpl_semi_sync_replica_"),
                 ("Rpl_semi_sync_master_", "Rpl_semi_sync_source_"),
+                ("Rpl_semi_sync_slave_", "Rpl_semi_sync_replica_"),
             ],
             Self::MySql56 => &[("SHOW ALL SLAVES STATUS", "SHOW SLAVE STATUS")],
             _ => &[],

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::act::here::Here;
 use crate::deadline::Deadline;
-use crate::decide::health::{Input, Verdict, verdict};
+use crate::decide::Memory;
+use crate::decide::health::{Input, PeerBrief, Verdict, verdict};
 use crate::keepalived::drained;
-use crate::node::{Contact, local_target, view_of};
+use crate::node::{Contact, local_facts, local_target, view_of};
 use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::server::connection::ServerError;
 use crate::view::{Facts, NodeView, State};
@@ -27,34 +28,61 @@ struct Said {
     why: String,
 }
 
+/// How much a check asks of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What the verdict needs.
+    Verdict,
+    /// What a person wants to know besides.
+    Everything,
+}
+
+/// A verdict, and everything that it was made of.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Healthy or not.
+    pub verdict: Verdict,
+    /// The local server.
+    pub me: NodeView,
+    /// What this node remembers.
+    pub memory: Memory,
+    /// Whether a reason why a promotion was refused still holds.
+    pub refused: bool,
+    /// Recent looks at the peers.
+    pub peers: Vec<PeerBrief>,
+}
+
 /// Looks at the local server, up to `check.attempts` times, and judges.
-pub fn check(here: &Here, reader: Option<ReaderWish>) -> (Verdict, NodeView) {
+pub fn check(here: &Here, reader: Option<ReaderWish>, depth: Depth) -> Checked {
     let attempts = here.config.check.attempts.max(1);
-    let mut last = one_check(here, reader);
+    let mut last = one_check(here, reader, depth);
     for _ in 1..attempts {
-        if last.0.healthy {
+        if last.verdict.healthy {
             break;
         }
         std::thread::sleep(here.config.check.retry_interval);
-        last = one_check(here, reader);
+        last = one_check(here, reader, depth);
     }
-    report_change(here, &last.0);
+    report_change(here, &last.verdict);
     last
 }
 
-fn one_check(here: &Here, reader: Option<ReaderWish>) -> (Verdict, NodeView) {
+fn one_check(here: &Here, reader: Option<ReaderWish>, depth: Depth) -> Checked {
     // A little sooner than the process-wide deadline, so that a silent server is told as such.
     let deadline = Deadline::after(here.config.check.deadline.mul_f64(0.9));
-    let me = view_of(&here.node, look(here, deadline));
+    let me = view_of(&here.node, look(here, depth, deadline));
     note_sync(here, &me);
-    (judged(here, &me, reader), me)
+    judged(here, me, reader)
 }
 
-fn look(here: &Here, deadline: Deadline) -> Result<Facts, ServerError> {
-    let mut contact = Contact::open(&local_target(&here.config, &here.node), deadline)?;
-    let facts = contact.facts(deadline)?;
+fn look(here: &Here, depth: Depth, deadline: Deadline) -> Result<Facts, ServerError> {
+    let target = local_target(&here.config, &here.node);
+    let facts = match depth {
+        Depth::Verdict => local_facts(&target, deadline)?,
+        Depth::Everything => Contact::open(&target, deadline)?.facts(deadline)?,
+    };
     if here.config.check.write_probe && !facts.read_only {
-        probe(&mut contact, deadline)?;
+        probe(&mut Contact::open(&target, deadline)?, deadline)?;
     }
     Ok(facts)
 }
@@ -67,20 +95,27 @@ fn probe(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerError> {
     contact.session.run(sql, deadline).map(drop)
 }
 
-fn judged(here: &Here, me: &NodeView, reader: Option<ReaderWish>) -> Verdict {
+fn judged(here: &Here, me: NodeView, reader: Option<ReaderWish>) -> Checked {
     let memory = here.memory();
     let refused = here.refused();
-    let verdict = verdict(&Input {
-        me,
+    let peers = here.recent_peers(here.config.check.peer_interval * 3);
+    let mut verdict = verdict(&Input {
+        me: &me,
         memory: &memory,
         role: here.role(),
         drained: here.state.as_ref().is_some_and(drained),
         refused: refused.as_ref().map(|refused| &refused.refusal),
-        peers: &here.recent_peers(here.config.check.peer_interval * 3),
+        peers: &peers,
     });
-    match reader {
-        Some(wish) if verdict.healthy => judged_for_readers(here, me, wish),
-        _ => verdict,
+    if let Some(wish) = reader.filter(|_| verdict.healthy) {
+        verdict = judged_for_readers(here, &me, wish);
+    }
+    Checked {
+        verdict,
+        me,
+        memory,
+        refused: refused.is_some(),
+        peers,
     }
 }
 

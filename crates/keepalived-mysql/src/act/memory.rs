@@ -29,6 +29,9 @@ const OPENED: &str = "opened.json";
 /// Right after the threads start, before the first event has come, every replica looks level.
 const FIRST_EVENTS: Duration = Duration::from_secs(1);
 
+/// A sight of "in sync" is written down again when it is older than this.
+const NOTED_AGAIN: Duration = Duration::from_secs(5);
+
 /// A moment of this boot.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Moment {
@@ -110,12 +113,12 @@ impl Here {
     }
 
     /// How long ago a moment of this boot was noted.
-    fn age(&self, name: &str) -> Option<Duration> {
+    pub(super) fn age(&self, name: &str) -> Option<Duration> {
         let moment: Moment = self.recall(name)?;
         (moment.boot_id == self.boot_id).then(|| boottime_now().saturating_sub(moment.at))
     }
 
-    fn note_moment(&self, name: &str) {
+    pub(super) fn note_moment(&self, name: &str) {
         self.note(
             name,
             &Moment {
@@ -128,7 +131,12 @@ impl Here {
     /// This replica was just seen with everything applied; its server started at `server_started`.
     pub fn note_in_sync(&self, server_started: Duration) {
         let just_pointed = self.age(POINTED).is_some_and(|age| age < FIRST_EVENTS);
-        if just_pointed {
+        // Not each second: a little older than the truth is on the safe side, and far below the limit.
+        let fresh = (self.config.promote.max_staleness / 10).min(NOTED_AGAIN);
+        let known = self
+            .in_sync()
+            .is_some_and(|sight| sight.server_started == server_started && sight.age < fresh);
+        if just_pointed || known {
             return;
         }
         let now = boottime_now();

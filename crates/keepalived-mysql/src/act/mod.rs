@@ -2,6 +2,7 @@
 //!
 //! `observe -> decide -> act -> record`, in this order, whatever the program is called.
 
+pub mod calm;
 pub mod check;
 pub mod close;
 pub mod drain;

@@ -35,6 +35,7 @@ use crate::view::NodeView;
 /// Looks at all nodes, and puts right what has drifted. `check` is the birth of the check that
 /// keepalived forked, if it was keepalived.
 pub fn repair(here: &mut Here, check: Option<&Birth>) -> Result<Drift, Failure> {
+    here.note_looking();
     let (me, contact, peers) = observe(here);
     drop(contact);
     here.remember_epochs([&me].into_iter().chain(&peers));

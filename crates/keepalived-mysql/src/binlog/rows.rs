@@ -196,13 +196,11 @@ fn row(rows: &mut Bytes<'_>, table: &Table, width: usize, present: &[u8]) -> Opt
     let there = |column: usize| bit(present, column);
     let count = (0..width).filter(|column| there(*column)).count();
     let nulls = rows.eat(count.div_ceil(8))?;
-    let mut at = 0;
-    for column in (0..width).filter(|column| there(*column)) {
+    for (at, column) in (0..width).filter(|column| there(*column)).enumerate() {
         if !bit(nulls, at) {
             let length = value_length(*table.columns.get(column)?, rows.0)?;
             rows.skip(length)?;
         }
-        at += 1;
     }
     Some(())
 }

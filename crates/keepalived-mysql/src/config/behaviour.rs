@@ -59,7 +59,8 @@ pub struct Check {
     pub repair: bool,
     /// What the check does itself about an unhealthy server. Default `none`.
     pub on_failure: OnFailure,
-    /// How often the check's helper looks at the peers. Default 1 s.
+    /// How often the check's helper looks at the peers, if nothing on this node asks for it sooner.
+    /// Default 1 s.
     #[serde(with = "humantime_serde")]
     pub peer_interval: Duration,
 }

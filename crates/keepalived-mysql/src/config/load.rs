@@ -119,7 +119,7 @@ impl Config {
         refuse_writable_by_others(&path, &metadata)?;
         let source = Source::parse(&path, &text)?;
         unsupported::check(&source)?;
-        let config = build(&source, &text, &metadata)?;
+        let config = build(&source, &metadata)?;
         rules::check(&config, &source)?;
         let warnings = rules::warnings(&config, &source);
         drop(source);
@@ -162,8 +162,8 @@ fn refuse_writable_by_others(path: &Path, metadata: &Metadata) -> Result<(), Con
     Err(ConfigError::new(ConfigErrorKind::Permissions, message))
 }
 
-fn build(source: &Source<'_>, text: &str, metadata: &Metadata) -> Result<Config, ConfigError> {
-    let raw: RawConfig = toml::from_str(text).map_err(|why| source.type_error(&why))?;
+fn build(source: &Source<'_>, metadata: &Metadata) -> Result<Config, ConfigError> {
+    let raw: RawConfig = source.read()?;
     let mode = FileMode::of(metadata);
     let accounts = raw.accounts.resolve(source, mode)?;
     let mut config = Config {

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::error::{ConfigError, ConfigErrorKind};
 use crate::message::Message;
@@ -26,6 +27,15 @@ impl<'a> Source<'a> {
             text,
             document,
         })
+    }
+
+    /// The whole file as a `T`.
+    ///
+    /// # Errors
+    /// When a key is missing, unknown or of another type.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        T::deserialize(Deserializer::from(self.document.clone()))
+            .map_err(|why| syntax_error(self.path, self.text, &why))
     }
 
     /// The value at a dotted path; a number is an index into an array.
@@ -76,11 +86,6 @@ impl<'a> Source<'a> {
                 None => return self.path.display().to_string(),
             }
         }
-    }
-
-    /// A type error, told with file, line, column and key.
-    pub(super) fn type_error(&self, why: &toml::de::Error) -> ConfigError {
-        syntax_error(self.path, self.text, why)
     }
 }
 

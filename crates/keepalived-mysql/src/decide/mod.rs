@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a server, a file or a clock.
 
+pub mod calm;
 mod channels;
 pub mod health;
 pub mod plan;

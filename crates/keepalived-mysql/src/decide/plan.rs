@@ -123,13 +123,6 @@ pub enum Step {
     },
     /// Write down where replication stood.
     RecordPosition,
-    /// Copy what this node alone committed out of its own binary log.
-    Salvage {
-        /// Which transactions.
-        lost: Lost,
-        /// The node that never received them.
-        node: String,
-    },
     /// Let commits wait until a replica has received them.
     SemiSyncSourceOn {
         /// How the server names the variables.
@@ -170,6 +163,13 @@ pub enum Step {
     },
     /// Flush a standby's commits once a second only.
     RelaxDurability,
+    /// Copy what this node alone committed out of its own binary log.
+    Salvage {
+        /// Which transactions.
+        lost: Lost,
+        /// The node that never received them.
+        node: String,
+    },
 }
 
 impl Step {
@@ -196,7 +196,6 @@ impl Step {
             Self::StartReplication { .. } => "start-replication",
             Self::VerifyReplication { .. } => "verify-replication",
             Self::RecordPosition => "record-position",
-            Self::Salvage { .. } => "salvage",
             Self::SemiSyncSourceOn { .. } => "semi-sync-source-on",
             Self::SemiSyncSourceOff { .. } => "semi-sync-source-off",
             Self::SemiSyncReplicaOn { .. } => "semi-sync-replica-on",
@@ -205,6 +204,7 @@ impl Step {
             Self::EnableEvents { .. } => "enable-events",
             Self::DisableEvents { .. } => "disable-events",
             Self::RelaxDurability => "relax-durability",
+            Self::Salvage { .. } => "salvage",
         }
     }
 

@@ -9,12 +9,12 @@ use crate::deadline::Deadline;
 use crate::epoch::Epoch;
 use crate::ledger::record::{FenceRow, PromotionRecord, RecordState};
 use crate::node::Contact;
-use crate::server::connection::{Row, ServerError, Session};
+use crate::server::connection::{Answer, Row, ServerError, Session};
 use crate::server::dialect::quoted;
 use crate::view::{Facts, Tables};
 
-/// Every opening counts, however old; of claims that came to nothing only the newest do.
-const READ: &str = "SELECT epoch, node, told_by, reason, told_at FROM keepalived_mysql.fence WHERE id = 1; \
+/// Reads both tables; what [`fill`] takes. Every opening counts, however old; of claims that came to nothing only the newest do.
+pub const READ: &str = "SELECT epoch, node, told_by, reason, told_at FROM keepalived_mysql.fence WHERE id = 1; \
      SELECT epoch, node, server_identity, state, record FROM keepalived_mysql.promotion \
      WHERE state IN ('opening', 'opened') ORDER BY epoch DESC, node DESC LIMIT 1000; \
      SELECT epoch, node, server_identity, state, record FROM keepalived_mysql.promotion \
@@ -34,6 +34,12 @@ pub fn read_into(
         }
         Err(error) => return Err(error),
     };
+    fill(facts, answers);
+    Ok(())
+}
+
+/// Puts the answers to [`READ`] into `facts`.
+pub fn fill(facts: &mut Facts, answers: Vec<Answer>) {
     let mut answers = answers.into_iter();
     match answers.next().and_then(|mut answer| answer.rows.pop()) {
         Some(row) => facts.fence = fence_row(&row),
@@ -49,7 +55,6 @@ pub fn read_into(
         .partition(|record| record.server_identity == facts.identity);
     facts.promotions = own;
     facts.foreign_promotions = foreign.len();
-    Ok(())
 }
 
 fn epoch_of(row: &Row) -> Option<Epoch> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::act::check::{ReaderWish, check};
+use crate::act::calm::why_repair;
+use crate::act::check::{Checked, Depth, ReaderWish, check};
 use crate::act::close::close_local;
 use crate::act::here::Here;
 use crate::act::repair::{look, repair};
@@ -82,14 +83,20 @@ fn judge(started: &Started, args: &Args) -> Exit {
     let reader = args.expect.map(|Expect::Replica| ReaderWish {
         max_lag: args.max_lag.or(started.here.config.check.max_lag),
     });
-    let (verdict, view) = check(&started.here, reader);
+    let depth = if args.common.json {
+        Depth::Everything
+    } else {
+        Depth::Verdict
+    };
+    let checked = check(&started.here, reader, depth);
+    let verdict = &checked.verdict;
     if args.common.json {
         print_json(&serde_json::json!({
             "node": started.here.node.name,
             "healthy": verdict.healthy,
             "why": verdict.why,
-            "state": view.state,
-            "semi_sync": semi_sync(&view),
+            "state": checked.me.state,
+            "semi_sync": semi_sync(&checked.me),
         }));
     } else {
         let word = if verdict.healthy {
@@ -105,7 +112,7 @@ fn judge(started: &Started, args: &Args) -> Exit {
     if !verdict.healthy {
         on_failure(started);
     }
-    start_repair(started);
+    start_repair(started, &checked);
     if verdict.healthy {
         Exit::Done
     } else {
@@ -132,13 +139,12 @@ fn semi_sync(view: &NodeView) -> serde_json::Value {
 fn arm(started: &Started) {
     let deadline = started.here.config.check.deadline;
     let args = helper_args(started);
-    let birth = birth_word();
     let repairs = started.here.config.check.repair;
     let armed = sys::arm_deadline(deadline, move || {
         print(&format!("unhealthy: no verdict within {deadline:?}\n"));
         log::warn!("unhealthy: no verdict within {deadline:?}");
         if repairs {
-            launch(&args, &birth);
+            launch(&args);
         }
         i32::from(Exit::Refused.code())
     });
@@ -160,15 +166,20 @@ fn on_failure(started: &Started) {
     }
 }
 
-fn start_repair(started: &Started) {
-    if started.here.config.check.repair {
-        launch(&helper_args(started), &birth_word());
+/// Beside the verdict, so that keepalived does not wait for it.
+fn start_repair(started: &Started, checked: &Checked) {
+    if !started.here.config.check.repair {
+        return;
+    }
+    if let Some(why) = why_repair(&started.here, checked) {
+        log::debug!("starting the repair: {why}");
+        launch(&helper_args(started));
     }
 }
 
-fn launch(args: &[String], birth: &str) {
+fn launch(args: &[String]) {
     let mut args = args.to_vec();
-    args.extend(["--beside".to_owned(), birth.to_owned()]);
+    args.extend(["--beside".to_owned(), birth_word()]);
     let spawned =
         std::env::current_exe().and_then(|program| sys::spawn_detached(&program, &args, None));
     if let Err(error) = spawned {

@@ -133,6 +133,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row of as many values as there are names.
+    pub(super) fn new(names: Arc<[String]>, values: Vec<Option<String>>) -> Self {
+        Self { names, values }
+    }
+
     /// The value in the first column that is called `name`, in whichever case.
     pub fn get(&self, name: &str) -> Option<&str> {
         let at = self

@@ -6,6 +6,7 @@ pub mod denied;
 pub mod dialect;
 pub mod events;
 pub mod masked;
+pub mod quick;
 pub mod semi_sync;
 pub mod source_tls;
 pub mod status;

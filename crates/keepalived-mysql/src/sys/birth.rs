@@ -3,7 +3,9 @@
 //! keepalived forks its hooks in the order of its decisions but they start in any order. The
 //! kernel's own start time of each process keeps that order.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +38,7 @@ impl Birth {
     }
 
     fn read(who: &str) -> io::Result<Self> {
-        let stat = std::fs::read(format!("/proc/{who}/stat"))?;
-        let stat = parse_stat(&String::from_utf8_lossy(&stat)).ok_or_else(not_understood)?;
+        let stat = stat(who)?;
         Ok(Self {
             boot_id: boot_id()?,
             start_ticks: stat.start_ticks,
@@ -51,8 +52,7 @@ impl Birth {
 pub fn forked_by(parent: &str) -> Option<Birth> {
     let mut pid = i32::try_from(std::process::id()).ok()?;
     for _ in 0..4 {
-        let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let stat = parse_stat(&String::from_utf8_lossy(&stat))?;
+        let stat = stat(&pid.to_string()).ok()?;
         if stat.parent <= 1 {
             return None;
         }
@@ -71,17 +71,34 @@ pub fn forked_by(parent: &str) -> Option<Birth> {
 /// # Errors
 /// When `/proc` cannot be read.
 pub fn process_state(pid: i32) -> io::Result<Option<(String, char)>> {
-    let stat = match std::fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => stat,
+    Ok(existing(pid)?.map(|stat| (stat.comm, stat.state)))
+}
+
+/// Name (`comm`) and start time (clock ticks, 1/100 s since boot) of a process; none if there is no
+/// such process.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn process_start(pid: i32) -> io::Result<Option<(String, u64)>> {
+    Ok(existing(pid)?.map(|stat| (stat.comm, stat.start_ticks)))
+}
+
+fn existing(pid: i32) -> io::Result<Option<Stat>> {
+    match stat(&pid.to_string()) {
+        Ok(stat) => Ok(Some(stat)),
         // ESRCH: it ended between the opening and the reading.
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(why) if why.raw_os_error() == Some(nix::libc::ESRCH) => return Ok(None),
-        Err(why) => return Err(why),
-    };
-    match parse_stat(&String::from_utf8_lossy(&stat)) {
-        Some(stat) => Ok(Some((stat.comm, stat.state))),
-        None => Err(not_understood()),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(why) if why.raw_os_error() == Some(nix::libc::ESRCH) => Ok(None),
+        Err(why) => Err(why),
     }
+}
+
+fn stat(who: &str) -> io::Result<Stat> {
+    // The kernel gives all of it at once, if there is room.
+    let mut bytes = Vec::with_capacity(1024);
+    let file = File::open(format!("/proc/{who}/stat"))?;
+    file.take(64 * 1024).read_to_end(&mut bytes)?;
+    parse_stat(&String::from_utf8_lossy(&bytes)).ok_or_else(not_understood)
 }
 
 fn not_understood() -> io::Error {
@@ -99,8 +116,12 @@ pub fn boot_id() -> io::Result<String> {
     if let Ok(id) = std::env::var("KEEPALIVED_MYSQL_TEST_BOOT_ID") {
         return Ok(id);
     }
+    static KNOWN: OnceLock<String> = OnceLock::new();
+    if let Some(id) = KNOWN.get() {
+        return Ok(id.clone());
+    }
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(id.trim().to_owned())
+    Ok(KNOWN.get_or_init(|| id.trim().to_owned()).clone())
 }
 
 /// What we need of `/proc/PID/stat`.

@@ -40,7 +40,9 @@ pub fn read_regular(path: &Path, limit: u64) -> io::Result<(String, Metadata)> {
     let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
     options.read(true).custom_flags(flags);
     let (file, metadata) = open_checked(&options, path)?;
-    let mut text = String::new();
+    // Room for all of it, so that one read does; a file in /proc says 0.
+    let expected = usize::try_from(metadata.len().min(limit)).unwrap_or(0);
+    let mut text = String::with_capacity(expected + 64);
     file.take(limit + 1).read_to_string(&mut text)?;
     if text.len() as u64 > limit {
         let error = format!("larger than {limit} bytes");

@@ -278,6 +278,8 @@ impl Server {
         let mut command = kind.command(&data);
         command
             .arg(format!("--socket={}", socket.display()))
+            // A starting MariaDB deletes the temporary tables of every other one in the same folder.
+            .arg(format!("--tmpdir={}", folder.path().display()))
             .arg(format!(
                 "--pid-file={}",
                 folder.path().join("pid").display()

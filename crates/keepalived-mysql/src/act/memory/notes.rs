@@ -15,6 +15,7 @@ use crate::sys::{Birth, boottime_now};
 use crate::view::NodeView;
 
 const PEERS: &str = "peers.json";
+const LOOKED: &str = "looked.json";
 const CONTRADICTION: &str = "contradiction.json";
 const BINLOG_BASE: &str = "binlog-base.json";
 const HELD: &str = "held.json";
@@ -61,6 +62,19 @@ impl Here {
                 peers: peers.iter().map(PeerBrief::of).collect(),
             },
         );
+    }
+
+    /// A repair begins to look at the peers.
+    pub fn note_looking(&self) {
+        self.note_moment(LOOKED);
+    }
+
+    /// Whether the peers are to be looked at again. A little early, because the next check comes only
+    /// after keepalived's own interval.
+    pub fn peer_look_due(&self) -> bool {
+        let interval = self.config.check.peer_interval;
+        self.age(LOOKED)
+            .is_none_or(|age| age >= interval - interval / 10)
     }
 
     /// Looks at the peers that are no older than `longest`; none otherwise.
@@ -183,6 +197,12 @@ impl Here {
             self.note(CONTRADICTION, &now);
         }
         twice
+    }
+
+    /// Whether an earlier check saw a contradiction.
+    pub fn contradiction_is_noted(&self) -> bool {
+        let run = self.run.as_ref();
+        run.is_none_or(|run| run.path().join(CONTRADICTION).exists())
     }
 
     /// Host and keepalived agree with the recorded role.
