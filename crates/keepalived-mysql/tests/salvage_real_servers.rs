@@ -17,6 +17,7 @@ use keepalived_mysql::deadline::Deadline;
 use keepalived_mysql::epoch::Epoch;
 use keepalived_mysql::replication::evidence::Lost;
 use keepalived_mysql::replication::position::BinlogPosition;
+use keepalived_mysql::server::connection::Session;
 use keepalived_mysql::server::dialect::Product;
 
 use server::{KINDS, Kind, Server};
@@ -423,4 +424,45 @@ fn mysql_9_7_can_be_applied_again() {
         "usr/bin/mysql",
         &["gtid_mode=ON", "enforce_gtid_consistency=ON"],
     );
+}
+
+/// Without the privilege the server says so, with 1045 or 1227, and the salvage can name what to grant.
+fn without_the_privilege(name: &str) {
+    let kind = kind(name);
+    if !kind.there() {
+        return;
+    }
+    let server = Server::start(kind, &[]);
+    server.run(&["CREATE USER 'reader'@'localhost'"]);
+    let mut target = server.target();
+    target.user = "reader".into();
+    Session::connect(&target, Deadline::after(Duration::from_secs(10))).unwrap();
+    let start = BinlogPosition::new("binlog.000001", 4);
+    let mut stream = Stream::open(&target, product(kind), &start).unwrap();
+    let refused = stream
+        .next(Deadline::after(Duration::from_secs(10)))
+        .unwrap_err();
+    println!("{name}: {refused}");
+    assert!(
+        matches!(refused.code(), Some(1045 | 1227)),
+        "{name}: {refused}"
+    );
+    // And a file that is gone is an error, not an empty log.
+    let gone = BinlogPosition::new("binlog.000099", 4);
+    let mut stream = Stream::open(&server.target(), product(kind), &gone).unwrap();
+    let refused = loop {
+        match stream.next(Deadline::after(Duration::from_secs(10))) {
+            Ok(Some(read)) => assert!(read.event.artificial() || read.event.bookkeeping()),
+            Ok(None) => panic!("{name}: the log is read as empty"),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.code(), Some(1236), "{name}: {refused}");
+}
+
+#[test]
+fn without_replication_slave_the_server_refuses() {
+    for kind in &KINDS {
+        without_the_privilege(kind.name);
+    }
 }

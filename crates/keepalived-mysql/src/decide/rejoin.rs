@@ -3,17 +3,20 @@
 //! A naive rejoin shows Yes/Yes and diverges in silence in three of the four ways of replicating,
 //! so an old master is vetted first: does it hold anything that the new one never received?
 
+mod held;
+
 use crate::config::Positioning as Wish;
 use crate::decide::plan::{Plan, Step};
 use crate::decide::settings::Settings;
 use crate::decide::{Memory, RELAXED, Relaxed, channels};
 use crate::epoch::Epoch;
 use crate::ledger::record::{Coordinates, Method, PromotionRecord};
-use crate::replication::evidence::{self, BinlogEventSummary, Lost, Relation};
+use crate::replication::evidence::{self, BinlogEventSummary, Relation};
 use crate::replication::position::BinlogPosition;
 use crate::replication::replica::{Receiver, ReplicaStatus};
 use crate::switches::{Safety, off};
 use crate::view::{Facts, Gtids, NodeView, State, Tables, method_of};
+use held::hold;
 
 /// Everything the decision rests on.
 #[derive(Debug, Clone)]
@@ -130,60 +133,6 @@ pub fn rejoin(input: &Input<'_>) -> Decision {
             relation,
         },
         Err(relation) => hold(input, me, source, theirs, relation, method),
-    }
-}
-
-/// Stays closed and follows nobody. What it alone committed is salvaged first.
-fn hold(
-    input: &Input<'_>,
-    me: &Facts,
-    source: &NodeView,
-    theirs: &Facts,
-    relation: Relation,
-    method: Method,
-) -> Decision {
-    let diverged = matches!(relation, Relation::Diverged { .. });
-    let lost = diverged.then(|| lost(input, me, theirs, method)).flatten();
-    let plan = lost.map(|lost| {
-        let me = &input.me.name;
-        let mut plan = Plan::to(format!("keep what {me} alone committed"));
-        let node = source.name.clone();
-        plan.then(
-            Step::Salvage { lost, node },
-            "what nobody received is copied before anything else touches it",
-        );
-        plan
-    });
-    Decision::Hold {
-        relation,
-        source: source.name.clone(),
-        plan,
-    }
-}
-
-/// What this node committed and the source never received, in the form in which it can be found.
-fn lost(input: &Input<'_>, me: &Facts, theirs: &Facts, method: Method) -> Option<Lost> {
-    if method == Method::Position {
-        let from = question(input.me, input.peers, input.memory, input.wish)?;
-        let server_id = me.server_id;
-        return Some(Lost::Position { from, server_id });
-    }
-    match (&me.gtids, &theirs.gtids) {
-        (
-            Gtids::MariaDb { state: ours, .. },
-            Gtids::MariaDb {
-                state: theirs,
-                slave,
-                ..
-            },
-        ) => Lost::by_mariadb(ours, theirs, slave),
-        (
-            Gtids::MySql { executed: ours, .. },
-            Gtids::MySql {
-                executed: theirs, ..
-            },
-        ) => Lost::by_mysql(ours, theirs),
-        _ => None,
     }
 }
 

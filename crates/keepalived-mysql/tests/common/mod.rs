@@ -36,6 +36,7 @@ pub fn replica_fixtures() -> Vec<Fixture> {
     sorted(&folder())
         .iter()
         .flat_map(|server| sorted(server))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "json"))
         .filter(|path| {
             let name = path.file_name().unwrap().to_string_lossy();
             ["binary_log_status", "binlog_status", "master_status"]
