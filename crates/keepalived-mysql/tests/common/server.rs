@@ -112,6 +112,8 @@ impl Kind {
         command
             .args(["--no-defaults", "--user=root"])
             .arg(format!("--datadir={}", data.display()))
+            // Two servers with one pid, in two namespaces, would take each other's temporary tables.
+            .arg(format!("--tmpdir={}", data.with_file_name("tmp").display()))
             .arg(format!(
                 "--lc-messages-dir={}",
                 self.path(self.share).display()
@@ -148,6 +150,7 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("kms-").tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
+        fs::create_dir(folder.path().join("tmp")).unwrap();
         initialise(kind, &data);
         let options: Vec<String> = options.iter().map(|o| format!("--{o}")).collect();
         let child = run(kind, folder.path(), &options);
