@@ -14,6 +14,7 @@ use keepalived_mysql::node::Contact;
 use keepalived_mysql::replication::position::BinlogPosition;
 use keepalived_mysql::replication::replica::Receiver;
 use keepalived_mysql::server::access::{Ladder, close};
+use keepalived_mysql::server::connection::ServerError;
 use keepalived_mysql::server::dialect::Start;
 use tempfile::TempDir;
 
@@ -252,5 +253,43 @@ fn closing_leaves_replication_threads_and_dump_threads_alone() {
         run(&mut pair.source.root(), "SET GLOBAL read_only = 0").unwrap();
         pair.inserts(2);
         pair.wait_for_row(2);
+    }
+}
+
+/// On MySQL 5.6 every check left a session behind that waited for ever, until the server had no
+/// connections left.
+#[test]
+fn a_status_that_would_wait_is_not_asked_for() {
+    for kind in found() {
+        let pair = Pair::start(&kind, false, &[]);
+        let mut blocker = pair.replica.root();
+        run(&mut blocker, "LOCK TABLES shop.t READ").unwrap();
+        pair.inserts(2);
+        let mut root = pair.replica.root();
+        let blocked = root.dialect.appliers_waiting_for_locks();
+        wait_until(
+            || "the applier waits for the lock",
+            || cell(&mut root, &blocked) != Some("0".into()),
+        );
+        let mut stopper = connect(&pair.replica.local());
+        stopper
+            .session
+            .send(&stopper.dialect.stop_replication(""))
+            .unwrap();
+        let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
+                     WHERE INFO LIKE 'STOP %' AND TIME > 0";
+        wait_until(
+            || "the STOP waits",
+            || cell(&mut root, waits) != Some("0".into()),
+        );
+        let looked = connect(&pair.replica.local()).facts(Deadline::after(Duration::from_secs(5)));
+        match (kind.family, looked) {
+            (Family::MySql56, Err(ServerError::Answered { message, .. })) => {
+                assert!(message.contains("STOP SLAVE waits"), "{message}");
+            }
+            (Family::MySql56, other) => panic!("{}: {other:?}", kind.name),
+            (_, looked) => assert!(looked.is_ok(), "{}: {looked:?}", kind.name),
+        }
+        run(&mut blocker, "UNLOCK TABLES").unwrap();
     }
 }

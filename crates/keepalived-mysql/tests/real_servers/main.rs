@@ -10,6 +10,7 @@ mod channels;
 mod closing;
 mod gtid_algebra;
 mod opening;
+mod option_files;
 mod privileges;
 mod proxy;
 mod servers;

@@ -131,6 +131,17 @@ fn kind((name, family, grants): (&'static str, Family, &'static str)) -> Option<
 }
 
 impl Kind {
+    /// What it makes of an option file: all values, or a complaint.
+    pub fn explain(&self, file: &Path) -> std::process::Output {
+        Command::new(&self.program)
+            .arg(format!("--defaults-file={}", file.display()))
+            .arg(format!("--basedir={}", self.base.display()))
+            .arg(format!("--lc-messages-dir={}", self.share.display()))
+            .args(["--user=root", "--verbose", "--help"])
+            .output()
+            .unwrap()
+    }
+
     fn command(&self, data: &Path) -> Command {
         // Whatever becomes of the test, its servers end with it.
         let mut command = Command::new("setpriv");

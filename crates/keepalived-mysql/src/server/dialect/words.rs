@@ -33,6 +33,10 @@ const fn mariadb(major: u16, minor: u16, patch: u16) -> Servers {
 pub(super) enum Purpose {
     /// Every replication channel, a row each.
     ReplicaStatus,
+    /// A column more for the question that goes before the replica status in one round trip: an
+    /// error where the status would wait behind a STOP that itself waits for somebody's lock. Empty
+    /// where it does not (tests/real_servers, `a_status_that_would_wait_is_not_asked_for`).
+    StatusGuard,
     /// The end of the own binary log.
     BinlogEnd,
     /// Stop the receiver.
@@ -79,13 +83,25 @@ pub(super) enum Purpose {
 /// The lines of a purpose, the first match first.
 type Lines = &'static [(Servers, &'static str)];
 
-pub(super) const TABLE: [(Purpose, Lines); 21] = [
+pub(super) const TABLE: [(Purpose, Lines); 22] = [
     (
         Purpose::ReplicaStatus,
         &[
             (MARIADB, "SHOW ALL SLAVES STATUS"),
             (mysql(8, 0, 22), "SHOW REPLICA STATUS"),
             (MYSQL, "SHOW SLAVE STATUS"),
+        ],
+    ),
+    (
+        Purpose::StatusGuard,
+        &[
+            (MARIADB, ""),
+            (mysql(5, 7, 0), ""),
+            (
+                MYSQL,
+                ", IF(EXISTS (SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'STOP SLAVE%' \
+                 AND TIME > 0 AND ID <> CONNECTION_ID()), (SELECT 1 UNION SELECT 2), 0) AS status_guard",
+            ),
         ],
     ),
     (
