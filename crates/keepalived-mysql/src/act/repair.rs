@@ -18,7 +18,7 @@ use crate::act::settings;
 use crate::act::steps::{complete_record, set_durability};
 use crate::config::Rejoin;
 use crate::deadline::Deadline;
-use crate::decide::health::{Drift, DriftInput, drift};
+use crate::decide::drift::{Drift, DriftInput, drift};
 use crate::decide::plan::Step;
 use crate::decide::promote::{Input, data_refusal};
 use crate::decide::settings::Settings;

@@ -6,7 +6,8 @@
 
 use crate::config::Node;
 use crate::decide::Memory;
-use crate::decide::health::{Drift, DriftInput, PeerBrief, drift};
+use crate::decide::drift::{Drift, DriftInput, drift};
+use crate::decide::health::PeerBrief;
 use crate::decide::promote::Site;
 use crate::decide::settings::Settings;
 use crate::ledger::record::RecordState;

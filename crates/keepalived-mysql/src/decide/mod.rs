@@ -4,6 +4,7 @@
 
 pub mod calm;
 mod channels;
+pub mod drift;
 pub mod health;
 pub mod plan;
 pub mod promote;

@@ -1,6 +1,6 @@
 //! Settings that do not fit the role: the part of the drift that neither opens nor closes.
 
-use crate::decide::health::{Drift, DriftInput};
+use super::{Drift, DriftInput};
 use crate::decide::plan::Planned;
 use crate::decide::rejoin;
 use crate::decide::settings::plan;
