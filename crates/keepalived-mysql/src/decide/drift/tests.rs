@@ -1,6 +1,6 @@
 use super::*;
 use crate::decide::settings::Events;
-use crate::decide::testing::{node, seen};
+use crate::decide::testing::node;
 use crate::replication::events::{Event, EventName, EventStatus};
 
 fn found(
