@@ -12,9 +12,15 @@ SET SESSION sql_log_bin = 0;
 GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, RELOAD, PROCESS
    ON *.* TO 'keepalived'@'localhost' IDENTIFIED BY 'CHANGE-ME-keepalived';
 
+-- Only for [promote] enable_events: to alter events.
+-- GRANT EVENT ON *.* TO 'keepalived'@'localhost';
+
 -- The same account for the other nodes: look, close, write the fence row.
 GRANT SUPER, REPLICATION CLIENT, RELOAD, PROCESS
    ON *.* TO 'keepalived'@'%' IDENTIFIED BY 'CHANGE-ME-keepalived';
+
+-- Only for [promote] enable_events: which events run on the node that serves.
+-- GRANT EVENT ON *.* TO 'keepalived'@'%';
 
 -- What replicas log in with.
 GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%' IDENTIFIED BY 'CHANGE-ME-repl';

@@ -12,10 +12,16 @@ CREATE USER IF NOT EXISTS 'keepalived'@'localhost' IDENTIFIED BY 'CHANGE-ME-keep
 GRANT SUPER, REPLICATION CLIENT, REPLICATION SLAVE, RELOAD, PROCESS
    ON *.* TO 'keepalived'@'localhost';
 
+-- Only for [promote] enable_events: to alter events.
+-- GRANT EVENT ON *.* TO 'keepalived'@'localhost';
+
 -- The same account for the other nodes: look, close, write the fence row.
 CREATE USER IF NOT EXISTS 'keepalived'@'%' IDENTIFIED BY 'CHANGE-ME-keepalived';
 GRANT SUPER, REPLICATION CLIENT, RELOAD, PROCESS
    ON *.* TO 'keepalived'@'%';
+
+-- Only for [promote] enable_events: which events run on the node that serves.
+-- GRANT EVENT ON *.* TO 'keepalived'@'%';
 
 -- What replicas log in with.
 CREATE USER IF NOT EXISTS 'repl'@'%' IDENTIFIED BY 'CHANGE-ME-repl';

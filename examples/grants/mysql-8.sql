@@ -16,11 +16,18 @@ GRANT REPLICATION CLIENT, REPLICATION SLAVE, RELOAD, PROCESS
 GRANT SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER, REPLICATION_SLAVE_ADMIN
    ON *.* TO 'keepalived'@'localhost';
 
+-- Only for [promote] enable_events: EVENT to alter events, SET_ANY_DEFINER (SET_USER_ID before 8.2) so
+-- that they keep their definers.
+-- GRANT EVENT, SET_ANY_DEFINER ON *.* TO 'keepalived'@'localhost';
+
 -- The same account for the other nodes: look, close, write the fence row. It cannot stop, start or
 -- repoint replication.
 CREATE USER IF NOT EXISTS 'keepalived'@'%' IDENTIFIED BY 'CHANGE-ME-keepalived';
 GRANT REPLICATION CLIENT, RELOAD, PROCESS ON *.* TO 'keepalived'@'%';
 GRANT SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN, SYSTEM_USER ON *.* TO 'keepalived'@'%';
+
+-- Only for [promote] enable_events: which events run on the node that serves.
+-- GRANT EVENT ON *.* TO 'keepalived'@'%';
 
 -- What replicas log in with.
 CREATE USER IF NOT EXISTS 'repl'@'%' IDENTIFIED BY 'CHANGE-ME-repl';

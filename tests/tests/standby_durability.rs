@@ -70,6 +70,10 @@ fn a_relaxed_standby_that_lost_its_power_is_not_promoted() -> Result<()> {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(output.status.code() == Some(1) && said.contains("relaxed durability"))
     })?;
+    // While the other one serves it follows, by itself, and stays out of election all the same.
+    scenario.remains("says so for good", Duration::from_secs(4), || {
+        Ok(b.run_suite("check_mysql", &[])?.status.code() == Some(1))
+    })?;
     a.kill_server()?;
     let nobody = || Ok(scenario.lab.open_nodes().is_empty());
     scenario.remains("nobody opens", Duration::from_secs(5), nobody)?;

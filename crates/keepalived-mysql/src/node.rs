@@ -10,7 +10,7 @@ use crate::replication::replica::ReplicaStatus;
 use crate::replication::semi_sync::SemiSync;
 use crate::server::connection::{Answer, Endpoint, Row, ServerError, Session, Target};
 use crate::server::dialect::{Dialect, Known};
-use crate::server::quick::{self, NoAnswer};
+use crate::server::quick::{self, Asked, NoAnswer};
 use crate::server::status::{StatusRow, parse_replica_status};
 use crate::server::tls::Encryption;
 use crate::sys::{self, boottime_now};
@@ -125,7 +125,7 @@ impl Contact {
 /// As [`Contact::open`] and [`Contact::facts`].
 pub fn local_facts(target: &Target, deadline: Deadline) -> Result<Facts, ServerError> {
     let why = match quick::ask(target, question, deadline) {
-        Ok((dialect, answers)) => match quick_facts(&dialect, answers) {
+        Ok(asked) => match quick_facts(asked) {
             Some(facts) => return Ok(facts),
             None => "an answer that the ordinary way may understand",
         },
@@ -162,10 +162,11 @@ fn question(dialect: &Dialect) -> String {
     format!("{own}; {replica}; {}", tables::READ)
 }
 
-fn quick_facts(dialect: &Dialect, answers: Vec<Answer>) -> Option<Facts> {
-    let mut answers = answers.into_iter();
-    let (mut facts, pid_file) = facts_of(dialect, &mut answers).ok()?;
-    facts.started = process_start(&pid_file?)?;
+fn quick_facts(asked: Asked) -> Option<Facts> {
+    let mut answers = asked.answers.into_iter();
+    let (mut facts, pid_file) = facts_of(&asked.dialect, &mut answers).ok()?;
+    let by_kernel = asked.pid.and_then(start_of);
+    facts.started = by_kernel.or_else(|| process_start(&pid_file?))?;
     tables::fill(&mut facts, answers.collect());
     Some(facts)
 }
@@ -229,6 +230,10 @@ fn process_start(pid_file: &str) -> Option<Started> {
         .trim()
         .parse()
         .ok()?;
+    start_of(pid)
+}
+
+fn start_of(pid: i32) -> Option<Started> {
     let (name, ticks) = sys::process_start(pid).ok()??;
     // A stale file may name a process that has nothing to do with us.
     if !(name.contains("mariadb") || name.contains("mysql")) {

@@ -392,6 +392,7 @@ fn a_port_that_only_accepts_is_not_alive() {
     assert_eq!(state(error), State::Silent);
 }
 
+/// With a certificate file that could not be read, a dead peer counted as alive, and nobody took over.
 #[test]
 fn nobody_listening_is_down_in_every_mode() {
     let port = TcpListener::bind("127.0.0.1:0")
@@ -401,16 +402,19 @@ fn nobody_listening_is_down_in_every_mode() {
         .port();
     let folder = tempfile::tempdir().unwrap();
     let ca = Authority::new(folder.path(), "ca");
-    for mode in MODES {
+    let mut gone = tls(TlsMode::VerifyCa, &ca);
+    gone.ca = Some(folder.path().join("gone.pem"));
+    let all = MODES.map(|mode| tls(mode, &ca));
+    for tls in all.into_iter().chain([gone]) {
         let target = Target {
             endpoint: Endpoint::Tcp([127, 0, 0, 1].into(), port),
             user: "plain".into(),
             password: None,
-            encryption: Encryption::new(&tls(mode, &ca), folder.path().join("no-tls")),
+            encryption: Encryption::new(&tls, folder.path().join("no-tls")),
         };
         let Got::Refused(error) = connect(&target) else {
             panic!("connected");
         };
-        assert_eq!(state(error), State::Down, "{mode:?}");
+        assert_eq!(state(error), State::Down, "{tls:?}");
     }
 }

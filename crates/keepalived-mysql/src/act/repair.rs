@@ -198,11 +198,20 @@ fn rejoin_again(here: &Here) -> Result<(), Failure> {
 }
 
 fn close_tighter(here: &Here) -> Result<(), Failure> {
+    const KIND: &str = "super-read-only";
+    if !here.due(KIND) {
+        return Ok(());
+    }
     log::warn!("drifted: closed, but super_read_only is off; setting it");
     let deadline = Deadline::after(here.config.close.timeout);
     Contact::open(&here.target(&here.node), deadline)
         .and_then(|mut contact| tables::close_tighter(&mut contact, deadline))
-        .map_err(|error| Failure::server("setting super_read_only", &error))
+        .map(|()| here.forget_failed(KIND))
+        .map_err(|error| {
+            // Each attempt holds the lock for a second, which a promotion may be waiting for.
+            here.note_failed(KIND);
+            Failure::server("setting super_read_only", &error)
+        })
 }
 
 fn withdraw(here: &Here, epoch: &Epoch) -> Result<(), Failure> {
@@ -281,7 +290,9 @@ fn finish_opening(here: &Here, me: &NodeView, peers: &[NodeView]) -> Result<(), 
         });
         match set {
             Ok(()) => {
-                settings::end_relaxed(here, Deadline::after(SHORT))?;
+                if let Err(failure) = settings::end_relaxed(here, Deadline::after(SHORT)) {
+                    log::warn!("the mark of a relaxed standby stays: {failure}");
+                }
             }
             // Without the privilege, trying each second would change nothing.
             Err(Failure::Denied { .. }) => here.note_not_durable(),

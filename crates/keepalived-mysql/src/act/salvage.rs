@@ -34,8 +34,8 @@ use start::Start;
 /// One run may take this long. A run that does not finish begins anew with the next repair.
 const LONGEST: Duration = Duration::from_secs(1800);
 
-/// How often a run looks whether it is still wanted, in events.
-const LOOK_EVERY: u64 = 512;
+/// How often a run looks whether it is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A salvage that is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,7 @@ pub fn salvage(
     let mut taken = take(here, contact, lost, &start, &mut file, &salvages)?;
     file.finish().map_err(|error| disk(&salvages, &error))?;
     taken.not_found.extend(start.gone.clone());
+    taken.not_found.extend(unread(lost, facts, &taken));
     if let Some((folder, before)) = salvages.find(facts, lost)
         && before.taken.last == taken.last
         && before.taken.transactions == taken.transactions
@@ -141,20 +142,33 @@ fn take(
     let mut stream =
         Stream::open(&target, contact.dialect.product, &start.place).map_err(|e| refused(&e))?;
     let mut taker = Taker::new(lost, &start.place, &start.files, file);
-    let mut events: u64 = 0;
+    let mut look = Deadline::after(LOOK_EVERY);
     while let Some(read) = stream.next(deadline).map_err(|error| refused(&error))? {
-        events += 1;
-        if events.is_multiple_of(LOOK_EVERY) {
+        if look.expired() {
             wanted(here)?;
             if deadline.expired() {
                 return Err(Failure::Failed(format!(
                     "the salvage was not done within {LONGEST:?}"
                 )));
             }
+            look = Deadline::after(LOOK_EVERY);
         }
         taker.event(&read).map_err(|error| disk(salvages, &error))?;
     }
     taker.end().map_err(|error| disk(salvages, &error))
+}
+
+/// By position nothing counts the transactions: a stream that ended before the log's end, as it was when
+/// the divergence was seen, lacks some.
+fn unread(lost: &Lost, facts: &Facts, taken: &Taken) -> Option<String> {
+    let end = facts.binlog_end.as_ref()?;
+    let reached = taken.scanned_to.as_ref();
+    let short =
+        matches!(lost, Lost::Position { .. }) && reached.is_none_or(|reached| reached < end);
+    short.then(|| match reached {
+        Some(reached) => format!("the log from {reached} to {end}"),
+        None => format!("the log up to {end}"),
+    })
 }
 
 fn summary(

@@ -11,6 +11,7 @@ use crate::act::drain;
 use crate::act::failure::Failure;
 use crate::act::here::Here;
 use crate::act::receipt::Receipt;
+use crate::act::rejoin::wanted as wanted_still;
 use crate::act::servers::SHORT;
 use crate::deadline::{Deadline, Pauses};
 use crate::decide::Relaxed;
@@ -87,7 +88,7 @@ fn run(here: &Here, step: &Step) -> Result<String, Failure> {
             let facts = contact.facts(deadline).map_err(failed)?;
             Ok(facts.semi_sync.told())
         }
-        Step::RestartReceiver { channel } => restart_receiver(&mut contact, channel),
+        Step::RestartReceiver { channel } => restart_receiver(here, &mut contact, channel),
         Step::EnableEvents { .. } => events::enable(here, &mut contact),
         Step::DisableEvents { .. } => events::disable(here, &mut contact),
         Step::RelaxDurability => relax(here, &mut contact),
@@ -129,7 +130,7 @@ fn relaxing() -> [String; 2] {
 
 /// Restarted with the applier running, the receiver keeps the relay logs on every server. With both
 /// threads stopped MariaDB would throw them away.
-fn restart_receiver(contact: &mut Contact, channel: &str) -> Result<String, Failure> {
+fn restart_receiver(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
     let failed = |error: ServerError| Failure::server("restarting the receiver", &error);
     let look = |contact: &mut Contact| {
         drain::look(contact, channel, Deadline::after(SHORT)).map_err(failed)
@@ -151,6 +152,7 @@ fn restart_receiver(contact: &mut Contact, channel: &str) -> Result<String, Fail
     let deadline = Deadline::after(NEGOTIATED);
     let mut pauses = Pauses::up_to(Duration::from_millis(50));
     loop {
+        wanted_still(here)?;
         let facts = contact.facts(Deadline::after(SHORT)).map_err(failed)?;
         if facts.semi_sync.replica.is_some_and(|side| side.active) {
             return Ok("the source counts this node now".into());
@@ -168,6 +170,11 @@ fn relax(here: &Here, contact: &mut Contact) -> Result<String, Failure> {
     let deadline = Deadline::after(SHORT);
     if !contact.facts(deadline).map_err(failed)?.read_only {
         return Err(Failure::Changed("the server is open".into()));
+    }
+    if here.memory().relaxed == Relaxed::BeforeThisBoot {
+        return Err(Failure::Changed(
+            "this standby lost its power while it was relaxed, and has to be rebuilt".into(),
+        ));
     }
     here.note_relaxed().map_err(|why| {
         Failure::Failed(format!("relaxed durability cannot be written down: {why}"))
@@ -213,6 +220,11 @@ pub fn set(here: &Here, plan: &Plan) -> Result<(), Failure> {
     let mut receipt = Receipt::begin(here, "settings", plan.goal.clone());
     let mut first = None;
     for Planned { step, why } in &plan.steps {
+        // The lock is held meanwhile: a promotion must not wait for settings.
+        if let Err(superseded) = wanted_still(here) {
+            first.get_or_insert(superseded);
+            break;
+        }
         log::info!("{}: {why}", step.name());
         reached(&format!("{}.before", step.name()));
         let result = receipt.time(step, || one(here, step).map(|note| ((), note)));

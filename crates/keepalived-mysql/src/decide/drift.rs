@@ -6,11 +6,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::decide::Memory;
 use crate::decide::plan::Plan;
 use crate::decide::promote::{Site, highest_opened};
 use crate::decide::rejoin;
 use crate::decide::settings::Settings;
+use crate::decide::{Memory, Relaxed};
 use crate::epoch::Epoch;
 use crate::ledger::record::RecordState;
 use crate::role::Role;
@@ -182,7 +182,9 @@ fn unfinished(input: &DriftInput<'_>) -> bool {
     let unrecorded = facts
         .last_opening()
         .is_some_and(|record| record.state != RecordState::Opened);
-    (input.reset_replica && old_source) || (input.durability && relaxed) || unrecorded
+    // The mark goes only when what was committed before is flushed as well.
+    let marked = input.memory.relaxed != Relaxed::No;
+    (input.reset_replica && old_source) || (input.durability && (relaxed || marked)) || unrecorded
 }
 
 fn closed_drift(input: &DriftInput<'_>) -> Drift {
@@ -207,10 +209,12 @@ fn closed_drift(input: &DriftInput<'_>) -> Drift {
         return Drift::Rejoin;
     }
     let facts = input.me.facts.as_ref();
-    if facts.is_some_and(|facts| facts.super_read_only == Some(false)) {
-        return Drift::CloseTighter;
+    match settings::while_closed(input) {
+        Drift::None if facts.is_some_and(|facts| facts.super_read_only == Some(false)) => {
+            Drift::CloseTighter
+        }
+        found => found,
     }
-    settings::while_closed(input)
 }
 
 /// A program that was killed after its claim leaves it standing; peers that it fenced would wait for

@@ -140,7 +140,10 @@ impl Settings {
         let running = channel.filter(|(channel, _)| channel.is_running());
         if let Some((channel, source)) = running {
             steps.extend(self.restart_receiver(me, channel, source));
-            steps.extend(self.once_following(me));
+            // Relaxed once more, the standby would look as if it had never lost its power.
+            if relaxed != Relaxed::BeforeThisBoot {
+                steps.extend(self.once_following(me));
+            }
         }
         if self.standby == Standby::AsItIs && relaxed == Relaxed::InThisBoot {
             steps.push(planned(

@@ -193,8 +193,16 @@ fn write(contact: &mut Contact, statement: &str, deadline: Deadline) -> Result<u
         "{statement} AND SYSDATE(6) < {}",
         quoted(expiry.unwrap_or_default())
     );
-    let lifted = lift(contact, deadline)?;
-    let written = contact.session.run(&statement, deadline);
+    let mut lifted = lift(contact, deadline)?;
+    let mut written = contact.session.run(&statement, deadline);
+    if written
+        .as_ref()
+        .is_err_and(|error| error.code() == Some(READ_ONLY))
+    {
+        // Another program that wrote a record here set super_read_only again in between.
+        lifted |= lift(contact, deadline)?;
+        written = contact.session.run(&statement, deadline);
+    }
     if lifted {
         restore(contact, deadline)?;
     }
@@ -234,6 +242,9 @@ pub fn restore(contact: &mut Contact, deadline: Deadline) -> Result<(), ServerEr
         done => done,
     }
 }
+
+/// ER_OPTION_PREVENTS_STATEMENT.
+const READ_ONLY: u16 = 1290;
 
 /// ER_LOCK_WAIT_TIMEOUT.
 const LOCK_WAIT_TIMEOUT: u16 = 1205;

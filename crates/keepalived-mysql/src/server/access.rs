@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Disconnect;
 use crate::deadline::{Deadline, Pauses};
-use crate::ledger::tables::whole_seconds;
+use crate::ledger::tables::{self, whole_seconds};
 use crate::node::Contact;
 use crate::server::connection::{Row, ServerError, Target};
 
@@ -59,6 +59,9 @@ pub fn close(ladder: &Ladder<'_>) -> Result<Closed, ServerError> {
             ..Closed::default()
         });
     }
+    if refuses_applications(&mut setter, ladder.deadline)? {
+        return tighten(ladder, &mut setter);
+    }
     let closing = format!(
         "SET SESSION lock_wait_timeout = {}; {}",
         whole_seconds(ladder.deadline.remaining()),
@@ -90,6 +93,23 @@ pub fn is_closed(contact: &mut Contact, deadline: Deadline) -> Result<bool, Serv
         .session
         .rows(contact.dialect.is_closed(), deadline)?;
     Ok(rows.first().and_then(|row| row.at(0)) == Some("1"))
+}
+
+/// Whether ordinary accounts cannot write, although the strictest switch may be off.
+fn refuses_applications(contact: &mut Contact, deadline: Deadline) -> Result<bool, ServerError> {
+    let rows = contact
+        .session
+        .rows(contact.dialect.refuses_writes(), deadline)?;
+    Ok(rows.first().and_then(|row| row.at(0)) == Some("1"))
+}
+
+/// Nobody is disconnected for the strictest switch alone: readers would go for nothing.
+fn tighten(ladder: &Ladder<'_>, setter: &mut Contact) -> Result<Closed, ServerError> {
+    tables::restore(setter, ladder.deadline)?;
+    Ok(Closed {
+        already: true,
+        ..Closed::default()
+    })
 }
 
 type Finished = Option<Result<(), ServerError>>;

@@ -17,7 +17,8 @@ use mysql_common::constants::CapabilityFlags;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse};
 use mysql_common::proto::MySerialize as _;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 
 use crate::deadline::Deadline;
 use crate::server::connection::{Answer, Endpoint, ServerError, Target};
@@ -51,6 +52,17 @@ pub enum NoAnswer {
     Failed(ServerError),
 }
 
+/// What the server said, and who it is.
+#[derive(Debug)]
+pub struct Asked {
+    /// Its words.
+    pub dialect: Dialect,
+    /// What it answered to each statement of the question.
+    pub answers: Vec<Answer>,
+    /// Its process, by the kernel's word (unix(7), SO_PEERCRED): a pid file may be its server's alone.
+    pub pid: Option<i32>,
+}
+
 /// Asks the server behind a Unix socket everything that `question` wants of a server of this dialect.
 ///
 /// The dialect is read out of the server's greeting, and confirmed in the same round trip. MariaDB is
@@ -60,7 +72,7 @@ pub fn ask(
     target: &Target,
     question: impl FnOnce(&Dialect) -> String,
     deadline: Deadline,
-) -> Result<(Dialect, Vec<Answer>), NoAnswer> {
+) -> Result<Asked, NoAnswer> {
     let Endpoint::Socket(path) = &target.endpoint else {
         return Err(NoAnswer::Unusual("not a Unix socket"));
     };
@@ -68,6 +80,7 @@ pub fn ask(
         return Err(NoAnswer::Unusual("an encrypted connection"));
     }
     let mut line = Line::open(path, target, deadline)?;
+    let pid = line.server_pid();
     let dialect = line.log_in(target)?;
     let sql = format!("{WHO}; {}", question(&dialect));
     let answers = line.run(&sql);
@@ -76,7 +89,11 @@ pub fn ask(
     if answers.is_empty() || said(&answers.remove(0)) != Some(dialect) {
         return Err(NoAnswer::Unusual("the greeting names another version"));
     }
-    Ok((dialect, answers))
+    Ok(Asked {
+        dialect,
+        answers,
+        pid,
+    })
 }
 
 fn said(answer: &Answer) -> Option<Dialect> {
@@ -133,6 +150,11 @@ impl Line {
             deadline,
             sequence: 0,
         })
+    }
+
+    fn server_pid(&self) -> Option<i32> {
+        let peer = getsockopt(&self.stream, PeerCredentials).ok()?;
+        Some(peer.pid())
     }
 
     fn log_in(&mut self, target: &Target) -> Result<Dialect, NoAnswer> {

@@ -96,3 +96,31 @@ fn a_setter_waits_no_longer_than_lock_wait_timeout() {
         );
     }
 }
+
+/// A record that could not set super_read_only again left read_only alone; the next closing then
+/// disconnected everybody who read there.
+#[test]
+fn nobody_is_disconnected_for_super_read_only_alone() {
+    for kind in found() {
+        let server = Server::start(&kind);
+        server.grant();
+        let root = &mut server.root();
+        if !root.dialect.has_super_read_only() {
+            continue;
+        }
+        run(
+            root,
+            "SET GLOBAL super_read_only = 0; SET GLOBAL read_only = 1",
+        )
+        .unwrap();
+        let mut reader = connect(&server.application());
+        let target = server.local();
+        let closed = close(&ladder(&target, &[], PATIENCE)).unwrap();
+        assert!(
+            closed.already && closed.disconnected.is_empty(),
+            "{closed:?}"
+        );
+        assert_eq!(cell(root, root.dialect.is_closed()).as_deref(), Some("1"));
+        run(&mut reader, "SELECT 1").unwrap();
+    }
+}

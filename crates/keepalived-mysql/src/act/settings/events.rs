@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::act::failure::Failure;
 use crate::act::here::Here;
+use crate::act::rejoin::wanted;
 use crate::act::servers::SHORT;
 use crate::deadline::Deadline;
 use crate::decide::settings::Events;
@@ -60,9 +61,14 @@ pub fn look_at_source(here: &Here, me: &NodeView, peers: &[NodeView]) {
     }
     let patience = Deadline::after(here.config.promote.peer_timeout);
     let seen = Contact::open(&here.target(node), patience).and_then(|mut c| read(&mut c));
-    let kept = seen
-        .map_err(|error| error.to_string())
-        .and_then(|source| here.keep_known_events(&here.known_events().after_looking_at(&source)));
+    let known = here.known_events();
+    let kept = seen.map_err(|error| error.to_string()).and_then(|source| {
+        // An account without EVENT sees none, and no error tells that.
+        if source.is_empty() {
+            return Ok(());
+        }
+        here.keep_known_events(&known.after_looking_at(&source))
+    });
     if let Err(why) = kept {
         log::warn!("which events run on {} is not noted: {why}", node.name);
     }
@@ -82,6 +88,7 @@ pub(super) fn enable(here: &Here, contact: &mut Contact) -> Result<String, Failu
     let mut known = here.known_events();
     let (mut enabled, mut refused) = (Vec::new(), Vec::new());
     for event in known.to_enable(&own) {
+        wanted(here)?;
         match turn(contact, event, Turn::On) {
             Ok(()) => enabled.push(event.name.clone()),
             Err(why) => refused.push(format!("{}: {why}", event.name)),
@@ -118,6 +125,7 @@ pub(super) fn disable(here: &Here, contact: &mut Contact) -> Result<String, Fail
     here.keep_known_events(&known).map_err(Failure::Failed)?;
     let (mut disabled, mut refused) = (Vec::new(), Vec::new());
     for event in running(&own) {
+        wanted(here)?;
         match turn(contact, event, Turn::Off) {
             Ok(()) => disabled.push(event.name.to_string()),
             Err(why) => refused.push(format!("{}: {why}", event.name)),

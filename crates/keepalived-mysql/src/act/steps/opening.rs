@@ -27,12 +27,7 @@ impl Run<'_> {
                 "another program holds this server's gate".into(),
             ));
         }
-        let killed = kill_queued_closers(
-            &mut self.local,
-            &self.here.own_users(),
-            Deadline::after(SHORT),
-        )
-        .map_err(|e| failed(&e))?;
+        let mut killed = self.end_queued_closers()?;
         let deadline = Deadline::after(SHORT);
         let mut facts = self.local.facts(deadline).map_err(|e| failed(&e))?;
         facts.binlog_end = self.local.binlog_end(deadline).map_err(|e| failed(&e))?;
@@ -48,12 +43,23 @@ impl Run<'_> {
             details.method = self.method();
         }
         servers::write_record(self.here, &record)?;
+        // On MySQL the record itself leaves one behind where super_read_only could not be set again.
+        killed += self.end_queued_closers()?;
         self.facts = Some(facts);
         self.record = Some(record);
         done(match killed {
             0 => String::new(),
             count => format!("ended {count} closing statements that were still queued"),
         })
+    }
+
+    fn end_queued_closers(&mut self) -> Result<usize, Failure> {
+        kill_queued_closers(
+            &mut self.local,
+            &self.here.own_users(),
+            Deadline::after(SHORT),
+        )
+        .map_err(|error| Failure::server("preparing to open", &error))
     }
 
     /// Intent, VIP, keepalived and fence row, once more.

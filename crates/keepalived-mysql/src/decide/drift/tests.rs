@@ -222,3 +222,17 @@ fn a_closed_standby_without_super_read_only_is_closed_tighter() {
     assert_eq!(found(Role::Backup, false), Drift::CloseTighter);
     assert_eq!(found(Role::Master, true), Drift::Promote);
 }
+
+/// The mark stayed when the logs could not be flushed after a promotion, and after its next power loss a
+/// durable master distrusted itself.
+#[test]
+fn an_opening_is_finished_once_nothing_says_that_the_node_was_relaxed() {
+    let marked = Memory {
+        relaxed: Relaxed::InThisBoot,
+        ..Memory::default()
+    };
+    let open = node(1).opened(1).open();
+    let found = |memory| found(&open, &[], Some(Role::Master), true, memory);
+    assert_eq!(found(&marked), Drift::FinishOpening);
+    assert_eq!(found(&Memory::default()), Drift::None);
+}

@@ -252,3 +252,18 @@ fn durability_is_relaxed_only_while_replication_runs() {
     let no_longer = Settings::default().while_closed(facts, None, Relaxed::InThisBoot);
     assert_eq!(names(&no_longer), ["durability"]);
 }
+
+/// Relaxed a second time it bore the mark of this boot, and was trusted again.
+#[test]
+fn a_relaxed_standby_that_lost_its_power_was_relaxed_again() {
+    let settings = Settings {
+        standby: Standby::Relaxed,
+        ..Settings::default()
+    };
+    let source = node(1).opened(1).open();
+    let replica = node(2).follows(&source);
+    let (me, source) = (replica.facts.expect("facts"), source.facts.expect("facts"));
+    let steps = |relaxed| settings.while_closed(&me, Some((&me.channels[0], &source)), relaxed);
+    assert_eq!(names(&steps(Relaxed::No)), ["relax-durability"]);
+    assert!(steps(Relaxed::BeforeThisBoot).is_empty());
+}

@@ -64,9 +64,6 @@ fn connect_encrypted(
         }
     }
     let endpoint = target.endpoint.to_string();
-    if let Some(trouble) = encryption.unreadable() {
-        return Err(encryption_error(endpoint, trouble));
-    }
     let secure = options(target, limit).ssl_opts(Some(encryption.options()));
     match log_in(secure) {
         Ok(connection) => Ok(connection),
@@ -76,7 +73,7 @@ fn connect_encrypted(
             encryption.note_missing();
             in_clear(target, limit)
         }
-        Err(error) => Err(refused(endpoint, &error, address, deadline)),
+        Err(error) => Err(refused(endpoint, &error, encryption, address, deadline)),
     }
 }
 
@@ -86,13 +83,23 @@ fn connect_encrypted(
 fn refused(
     endpoint: String,
     error: &mysql::Error,
+    encryption: &Encryption,
     address: SocketAddr,
     deadline: Deadline,
 ) -> ServerError {
     if let Some(trouble) = tls::trouble(error) {
         return encryption_error(endpoint, trouble);
     }
-    match (kind_of(error), classify(&endpoint, error)) {
+    let classified = classify(&endpoint, error);
+    // A dead peer is dead whatever has become of our own files.
+    let answered = !matches!(
+        (kind_of(error), &classified),
+        (ErrorKind::ConnectionRefused, _) | (_, ServerError::Silent { .. })
+    );
+    if let Some(trouble) = encryption.unreadable().filter(|_| answered) {
+        return encryption_error(endpoint, trouble);
+    }
+    match (kind_of(error), classified) {
         // A file of ours that went away after it was looked for; there is no socket here to be missing.
         (ErrorKind::NotFound, _) => {
             let problem = format!("a file of [tls] is missing: {}", in_plain_words(error));

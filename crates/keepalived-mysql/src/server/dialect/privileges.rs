@@ -117,9 +117,14 @@ impl Dialect {
         let (_, privileges) = TABLE
             .iter()
             .find(|(statements, _)| statements.iter().any(|s| begins.starts_with(s)))?;
+        let privilege = match self.among(*privileges) {
+            // Its name before MySQL 8.2.
+            "EVENT, SET_ANY_DEFINER" if self.version < (8, 2, 0) => "EVENT, SET_USER_ID",
+            privilege => privilege,
+        };
         let ours = begins.contains("KEEPALIVED_MYSQL.") && !begins.starts_with("SET ");
         Some(Grant {
-            privilege: self.among(*privileges),
+            privilege,
             on: if ours { "keepalived_mysql.*" } else { "*.*" },
         })
     }
