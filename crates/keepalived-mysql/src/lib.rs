@@ -5,7 +5,7 @@
 //!
 //! The floors, from the ground up: [`replication`], [`config`] and [`role`]; [`server`]; [`node`],
 //! [`binlog`] and [`ledger`]; [`decide`], which sees only data; [`act`], which both decides and touches
-//! servers; [`programs`] on top.
+//! servers; [`report`], which turns what was seen into words; [`programs`] on top.
 
 pub mod act;
 pub mod binlog;
@@ -23,6 +23,7 @@ pub mod message;
 pub mod node;
 pub mod programs;
 pub mod replication;
+pub mod report;
 pub mod role;
 pub mod server;
 pub mod switches;

@@ -301,3 +301,92 @@ fn dry_runs_show_the_plan_and_change_nothing() {
     said.expect(0, &[]);
     assert!(site.untouched());
 }
+
+#[test]
+fn status_of_a_dead_server_is_a_table_and_makes_nothing() {
+    let site = Site::new();
+    let said = site.run(&["status"]);
+    said.expect(
+        75,
+        &[
+            "node-a *",
+            "down",
+            "node-b",
+            "silent",
+            "no node is seen open",
+        ],
+    );
+    let said = site.run(&["status", "--json"]);
+    assert_eq!(said.code, 75, "{}", said.text);
+    let document: serde_json::Value = serde_json::from_str(&said.text).expect("one document");
+    assert_eq!(document["nodes"][0]["state"], "down");
+    site.run(&["history"])
+        .expect(0, &["node-a: no transition yet"]);
+    site.run(&["salvage", "list"])
+        .expect(0, &["node-a: nothing was salvaged here"]);
+    for made in ["state", "run", "last-good"] {
+        assert!(!site.path(made).exists(), "{made} was made");
+    }
+}
+
+#[test]
+fn who_looks_with_wrong_words_is_told_so() {
+    let site = Site::new();
+    for words in [
+        &["status", "--watch", "0"][..],
+        &["status", "--watch", "often"],
+        &["history", "--last", "-1"],
+        &["salvage"],
+        &["salvage", "show"],
+    ] {
+        assert_eq!(site.run(words).code, 2, "{words:?}");
+    }
+    for name in ["20261120T160534Z-node-a-1", "../../password", ""] {
+        site.run(&["salvage", "show", name])
+            .expect(2, &["ERROR: there is no salvage named", "HINT:"]);
+    }
+    site.write("config.toml", "group =", 0o600);
+    for words in [&["status"][..], &["history"], &["salvage", "list"]] {
+        site.run(words).expect(78, &["ERROR:"]);
+    }
+}
+
+#[test]
+fn a_history_with_a_broken_line_is_shown_and_the_line_named() {
+    let site = Site::new();
+    fs::create_dir_all(site.path("state/VI_1")).expect("folder");
+    let line = r#"{"began":"2026-11-20T12:00:00.000Z","transition":"close","outcome":"closed","took_ms":2.5}"#;
+    site.write(
+        "state/VI_1/history.jsonl",
+        &format!("{line}\n{{\"beg\n{line}\n"),
+        0o640,
+    );
+    site.run(&["history"])
+        .expect(0, &["history.jsonl:2", "close", "2.5 ms"]);
+    let said = site.run(&["history", "--last", "1", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&said.text).expect("one document");
+    assert_eq!(document["transitions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(document["unreadable"][0]["line"], 2);
+}
+
+#[test]
+fn a_reader_that_goes_ends_the_watch() {
+    let site = Site::new();
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg("\"$0\" --config \"$1\" status --watch 1 | head -n 1")
+        .arg(env!("CARGO_BIN_EXE_keepalived-mysql"))
+        .arg(site.path("config.toml"))
+        .timeout(std::time::Duration::from_secs(20))
+        .output()
+        .expect("run");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(
+        output.status.success() && !text.contains("panicked"),
+        "{text}"
+    );
+    assert!(
+        text.starts_with("VI_1:") && text.lines().count() == 1,
+        "{text}"
+    );
+}

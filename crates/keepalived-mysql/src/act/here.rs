@@ -57,6 +57,24 @@ impl Here {
         }
     }
 
+    /// A node for a program that only looks: no folder is made, and nothing in one is changed.
+    pub fn look(config: Config, node: Node, program: &'static str) -> Self {
+        let run = RunDir::look(&config);
+        let mut broken = None;
+        let intents = usable(IntentStore::open(&run), &mut broken);
+        Self {
+            basis: intents.as_ref().and_then(IntentStore::peek),
+            state: Some(StateDir::look(&config)),
+            run: Some(run),
+            broken,
+            intents,
+            boot_id: sys::boot_id().unwrap_or_default(),
+            config,
+            node,
+            program,
+        }
+    }
+
     /// Records `intent` and acts under it from now on, unless a newer one is recorded.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod drain;
 pub mod failure;
 pub mod here;
 pub mod memory;
+pub mod overview;
 pub mod promote;
 pub mod receipt;
 pub mod rejoin;

@@ -69,7 +69,8 @@ pub fn look(here: &Here) -> Drift {
     what_drifted(here, &me, &peers)
 }
 
-fn what_drifted(here: &Here, me: &NodeView, peers: &[NodeView]) -> Drift {
+/// What has drifted between this node and its peers, as they were just seen.
+pub fn what_drifted(here: &Here, me: &NodeView, peers: &[NodeView]) -> Drift {
     let site = here.site();
     let memory = here.memory();
     drift(&DriftInput {

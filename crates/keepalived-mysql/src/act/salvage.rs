@@ -28,6 +28,8 @@ use crate::server::connection::ServerError;
 use crate::sys::utc_now;
 use crate::view::{Facts, NodeView};
 
+pub use folder::{Kept, kept, kept_text};
+
 use folder::Salvages;
 use start::Start;
 

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub use error::StateError;
 pub use folder::{Durability, FORMAT, ReadOutcome};
-pub use history::{HISTORY, HISTORY_LIMIT, History};
+pub use history::{BrokenLine, HISTORY, HISTORY_LIMIT, History};
 
 use crate::config::Config;
 use folder::Folder;
@@ -41,6 +41,17 @@ impl StateDir {
     /// As [`StateDir::open`].
     pub fn at(path: &Path) -> Result<Self, StateError> {
         Folder::ensure(path).map(Self)
+    }
+
+    /// The group's state folder for a program that only looks: it is not made, and nothing in it is
+    /// written, removed or set aside.
+    pub fn look(config: &Config) -> Self {
+        Self::look_at(&config.state_dir.join(&config.group))
+    }
+
+    /// As [`StateDir::look`], with the folder itself given.
+    pub fn look_at(path: &Path) -> Self {
+        Self(Folder::look(path))
     }
 
     /// The folder.
@@ -107,6 +118,14 @@ impl StateDir {
     pub fn history(&self) -> Result<History, StateError> {
         history::read(&self.0)
     }
+
+    /// The newest event of the history that can be read; none where there is none.
+    ///
+    /// # Errors
+    /// When a file is there but cannot be read.
+    pub fn last_event(&self) -> Result<Option<serde_json::Value>, StateError> {
+        history::last(&self.0)
+    }
 }
 
 /// `run_dir/GROUP`: what must not survive a reboot. In memory, so nothing is synced.
@@ -120,6 +139,11 @@ impl RunDir {
     /// When it cannot be made, belongs to another user, or others can write to it.
     pub fn open(config: &Config) -> Result<Self, StateError> {
         Self::at(&config.run_dir.join(&config.group))
+    }
+
+    /// The group's run folder for a program that only looks, as [`StateDir::look`].
+    pub fn look(config: &Config) -> Self {
+        Self(Folder::look(&config.run_dir.join(&config.group)))
     }
 
     /// As [`RunDir::open`], with the folder itself given.

@@ -1,5 +1,10 @@
 //! `keepalived-mysql`: what people type, and keepalived's single `notify` hook.
 
+mod history;
+mod look;
+mod salvage;
+mod status;
+
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::cli::{ActionArgs, CommonArgs, Exit, report_failure_as};
@@ -20,6 +25,13 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show all nodes of the group and what this one is doing; changes nothing
+    Status(status::Args),
+    /// Show what became of this node's promotions, closings and rejoins; changes nothing
+    History(history::Args),
+    /// Show what was salvaged: transactions that this node alone had committed; changes nothing
+    #[command(subcommand)]
+    Salvage(salvage::Command),
     /// Converge to the role that keepalived's single `notify` hook names
     Notify(Notify),
 }
@@ -50,7 +62,15 @@ pub(super) fn main() -> Exit {
         Ok(args) => args,
         Err(exit) => return exit,
     };
-    let Command::Notify(notify) = args.command;
+    match args.command {
+        Command::Status(wanted) => status::run(&args.common, &wanted),
+        Command::History(wanted) => history::run(&args.common, &wanted),
+        Command::Salvage(wanted) => salvage::run(&args.common, &wanted),
+        Command::Notify(notify) => run_notify(&args.common, notify),
+    }
+}
+
+fn run_notify(common: &CommonArgs, notify: Notify) -> Exit {
     let role = match role_of(&notify.state) {
         Ok(role) => role,
         Err(message) => return report_failure_as(&message, Exit::Usage),
@@ -62,7 +82,7 @@ pub(super) fn main() -> Exit {
         keep_closing: notify.keep_closing,
         instance: Some(notify.name),
     };
-    hook::run("keepalived-mysql", role, &args.common, &wish)
+    hook::run("keepalived-mysql", role, common, &wish)
 }
 
 /// An instance that a reload removed is one that keepalived no longer looks after.

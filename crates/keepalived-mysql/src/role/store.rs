@@ -83,6 +83,12 @@ impl IntentStore {
         Ok(found.filter(|intent| intent.birth.boot_id == self.boot_id))
     }
 
+    /// As [`IntentStore::current`], for who only looks: a file that cannot be trusted counts as none.
+    pub fn peek(&self) -> Option<Intent> {
+        let found = self.run.peek::<Intent>(NAME).ok();
+        found.filter(|intent| intent.birth.boot_id == self.boot_id)
+    }
+
     /// Read again under the lock, where setting a bad file aside cannot take a good one away.
     fn read_locked(&self) -> Result<Option<Intent>, StateError> {
         let _lock = self.lock()?;

@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::act::failure::Failure;
 use crate::act::here::Here;
 use crate::binlog::summary::Summary;
-use crate::ledger::files::FORMAT;
+use crate::ledger::files::{FORMAT, StateDir};
 use crate::replication::evidence::Lost;
 use crate::switches::reached;
 use crate::sys;
 use crate::view::Facts;
 
+/// In the state folder.
+const FOLDER: &str = "salvage";
 const SUMMARY: &str = "summary.json";
 const TEXT: &str = "summary.txt";
 /// What is not finished; its name begins with a dot.
@@ -39,7 +41,7 @@ impl Salvages {
         let Some(state) = &here.state else {
             return Err(Failure::Failed("there is no state folder for it".into()));
         };
-        let path = state.path().join("salvage");
+        let path = state.path().join(FOLDER);
         match ensure(&path) {
             Ok(()) => Ok(Self(path)),
             Err(why) => Err(Failure::Failed(format!(
@@ -172,9 +174,59 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A summary that can be trusted.
+/// A summary that can be trusted, or why there is none.
+fn read_summary(folder: &Path) -> Result<Summary, String> {
+    let file = folder.join(SUMMARY);
+    let (text, _) =
+        sys::read_regular(&file, MOST).map_err(|why| format!("{SUMMARY} cannot be read: {why}"))?;
+    let document: Document<Summary> =
+        serde_json::from_str(&text).map_err(|why| format!("{SUMMARY} is damaged: {why}"))?;
+    if document.format != FORMAT {
+        return Err(format!("{SUMMARY} has the format {}", document.format));
+    }
+    Ok(document.data)
+}
+
 fn read(folder: &Path) -> Option<Summary> {
-    let (text, _) = sys::read_regular(&folder.join(SUMMARY), MOST).ok()?;
-    let document: Document<Summary> = serde_json::from_str(&text).ok()?;
-    (document.format == FORMAT).then_some(document.data)
+    read_summary(folder).ok()
+}
+
+/// A finished salvage of this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its folder's name.
+    pub name: String,
+    /// What it holds, or why that cannot be told.
+    pub summary: Result<Summary, String>,
+}
+
+/// All finished salvages of a node, by name, which is by time. None where there is no folder for them.
+///
+/// # Errors
+/// When the folder is there but cannot be read.
+pub fn kept(state: &StateDir) -> io::Result<Vec<Kept>> {
+    let entries = match fs::read_dir(state.path().join(FOLDER)) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            let summary = read_summary(&entry.path());
+            all.push(Kept { name, summary });
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+/// `summary.txt` of a salvage.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn kept_text(state: &StateDir, name: &str) -> io::Result<String> {
+    let file = state.path().join(FOLDER).join(name).join(TEXT);
+    sys::read_regular(&file, MOST).map(|(text, _)| text)
 }

@@ -79,9 +79,21 @@ struct Bad {
     content: Option<Identity>,
 }
 
-/// A folder that belongs to us.
+/// What a program does with a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It keeps its documents there.
+    Keep,
+    /// It only looks: nothing is made, written, removed or set aside.
+    Look,
+}
+
+/// A folder that belongs to us, or that is only looked into.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    used: Use,
+}
 
 impl Folder {
     pub(super) fn ensure(path: &Path) -> Result<Self, StateError> {
@@ -90,11 +102,33 @@ impl Folder {
             found => found.map_err(|why| StateError::of("use", path, why))?,
         };
         refuse_foreign(path, &metadata)?;
-        Ok(Self(path.to_owned()))
+        Ok(Self {
+            path: path.to_owned(),
+            used: Use::Keep,
+        })
+    }
+
+    /// A folder to look into, whoever it belongs to; there may be none.
+    pub(super) fn look(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            used: Use::Look,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// Refuses to change what is only looked at.
+    pub(super) fn may_change(&self) -> io::Result<()> {
+        match self.used {
+            Use::Keep => Ok(()),
+            Use::Look => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "this program only looks",
+            )),
+        }
     }
 
     pub(super) fn write_document<T: Serialize + ?Sized>(
@@ -109,7 +143,7 @@ impl Folder {
             data,
         };
         let mut bytes = serde_json::to_vec(&document)
-            .map_err(|why| StateError::of("write", &self.0.join(name), why.into()))?;
+            .map_err(|why| StateError::of("write", &self.path.join(name), why.into()))?;
         bytes.push(b'\n');
         self.write_bytes(name, &bytes, 0o640, durability)
     }
@@ -121,8 +155,9 @@ impl Folder {
         mode: u32,
         durability: Durability,
     ) -> Result<(), StateError> {
-        let path = self.0.join(name);
-        self.replace(&path, bytes, mode, durability)
+        let path = self.path.join(name);
+        self.may_change()
+            .and_then(|()| self.replace(&path, bytes, mode, durability))
             .map_err(|why| StateError::of("write", &path, why))
     }
 
@@ -136,7 +171,7 @@ impl Folder {
         let mut file = tempfile::Builder::new()
             .prefix(".")
             .suffix(".tmp")
-            .tempfile_in(&self.0)?;
+            .tempfile_in(&self.path)?;
         file.write_all(bytes)?;
         // Not left to the umask: keepalived's own would make the file unreadable.
         file.as_file()
@@ -147,7 +182,7 @@ impl Folder {
         file.persist(path).map_err(|failed| failed.error)?;
         if durability == Durability::Fsync {
             // The new name is durable only once its folder is.
-            File::open(&self.0)?.sync_all()?;
+            File::open(&self.path)?.sync_all()?;
         }
         Ok(())
     }
@@ -170,7 +205,7 @@ impl Folder {
             Err(bad) => bad,
         };
         let set_aside = bad.content.and_then(|read| self.set_aside(name, read));
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         match &set_aside {
             Some(to) => log::warn!(
                 "{} is set aside as {}: {}",
@@ -187,7 +222,7 @@ impl Folder {
     }
 
     fn load<T: DeserializeOwned>(&self, name: &str) -> Result<ReadOutcome<T>, Bad> {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         // Seen before it is read, so that what a writer puts there meanwhile is another file.
         let seen = fs::symlink_metadata(&path).as_ref().map(identity).ok();
         let (text, metadata) = match sys::read_regular(&path, MAX_DOCUMENT_BYTES) {
@@ -210,12 +245,13 @@ impl Folder {
 
     /// Rename what was read, unless a writer has replaced it since.
     fn set_aside(&self, name: &str, read: Identity) -> Option<PathBuf> {
-        let path = self.0.join(name);
+        self.may_change().ok()?;
+        let path = self.path.join(name);
         let now = fs::symlink_metadata(&path).ok()?;
         if read != identity(&now) {
             return None;
         }
-        let target = |n: u32| self.0.join(format!("{name}.bad-{n}"));
+        let target = |n: u32| self.path.join(format!("{name}.bad-{n}"));
         let free = (1..99)
             .map(target)
             .find(|to| fs::symlink_metadata(to).is_err());
@@ -223,8 +259,12 @@ impl Folder {
         fs::rename(&path, &to).ok().map(|()| to)
     }
 
+    /// Where it is only looked at, what a program would remove counts as removed for this run.
     pub(super) fn remove(&self, name: &str) -> Result<(), StateError> {
-        let path = self.0.join(name);
+        if self.used == Use::Look {
+            return Ok(());
+        }
+        let path = self.path.join(name);
         match fs::remove_file(&path) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => {
                 Err(StateError::of("remove", &path, why))

@@ -1,11 +1,12 @@
 //! `history.jsonl`: one line per event, for ever growing and turned over.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use fs2::FileExt as _;
+use serde::Serialize;
 
 use super::error::StateError;
 use super::folder::Folder;
@@ -23,7 +24,16 @@ pub struct History {
     /// The events, oldest first.
     pub events: Vec<serde_json::Value>,
     /// Lines that could not be read.
-    pub unreadable: usize,
+    pub unreadable: Vec<BrokenLine>,
+}
+
+/// A line of the history that could not be read, such as one that a crash cut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenLine {
+    /// The file's name.
+    pub file: String,
+    /// Which line, from 1.
+    pub line: usize,
 }
 
 pub(super) fn append(
@@ -32,7 +42,9 @@ pub(super) fn append(
     limit: u64,
 ) -> Result<(), StateError> {
     let path = folder.path().join(HISTORY);
-    let appended = append_line(&path, event.to_string());
+    let appended = folder
+        .may_change()
+        .and_then(|()| append_line(&path, event.to_string()));
     let size = appended.map_err(|why| StateError::of("write", &path, why))?;
     if size >= limit {
         // A history that grows past its limit is no reason to fail an event that is written.
@@ -88,17 +100,51 @@ pub(super) fn read(folder: &Folder) -> Result<History, StateError> {
     Ok(history)
 }
 
+/// How much of the end of the history is read for its last event.
+const TAIL: u64 = 1 << 18;
+
+/// The newest event that can be read; only the end of the file is looked at.
+pub(super) fn last(folder: &Folder) -> Result<Option<serde_json::Value>, StateError> {
+    let path = folder.path().join(HISTORY);
+    let tail = tail(&path).map_err(|why| StateError::of("read", &path, why))?;
+    let mut lines = tail.rsplit(|byte| *byte == b'\n');
+    match lines.find_map(|line| serde_json::from_slice(line).ok()) {
+        Some(event) => Ok(Some(event)),
+        // Just turned over, or a last line that is longer than the tail.
+        None => Ok(read(folder)?.events.pop()),
+    }
+}
+
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let (file, metadata) = match sys::open_regular(OpenOptions::new().read(true), path) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut file = file;
+    file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read_file(path: &Path, history: &mut History) -> io::Result<()> {
     let (file, _) = match sys::open_regular(OpenOptions::new().read(true), path) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    for line in BufReader::new(file).split(b'\n') {
+    for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
         let line = line?;
         match serde_json::from_slice(&line) {
             Ok(event) => history.events.push(event),
             Err(_) if line.is_empty() => {}
-            Err(_) => history.unreadable += 1,
+            Err(_) => history.unreadable.push(BrokenLine {
+                file: path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                line: index + 1,
+            }),
         }
     }
     Ok(())

@@ -155,11 +155,15 @@ fn history_tolerates_a_torn_line() {
     let mut text = fs::read_to_string(&file).unwrap();
     text.push_str("{\"n\": 2, \"to");
     fs::write(&file, text).unwrap();
-    assert_eq!(state.history().unwrap().unreadable, 1);
+    assert_eq!(state.history().unwrap().unreadable.len(), 1);
     state.append_history(&json!({"n": 3})).unwrap();
     let history = state.history().unwrap();
     assert_eq!(history.events, [json!({"n": 1}), json!({"n": 3})]);
-    assert_eq!(history.unreadable, 1);
+    let [broken] = &history.unreadable[..] else {
+        panic!("not one: {:?}", history.unreadable);
+    };
+    assert_eq!((broken.file.as_str(), broken.line), (HISTORY, 2));
+    assert_eq!(state.last_event().unwrap(), Some(json!({"n": 3})));
 }
 
 #[test]
@@ -193,5 +197,32 @@ fn many_writers_do_not_mix_lines() {
         }
     });
     let history = state.history().unwrap();
-    assert_eq!((history.events.len(), history.unreadable), (80, 0));
+    assert_eq!((history.events.len(), history.unreadable.len()), (80, 0));
+}
+
+#[test]
+fn who_only_looks_makes_changes_and_sets_aside_nothing() {
+    let (folder, state) = state();
+    let missing = StateDir::look_at(&folder.path().join("none"));
+    assert_eq!(missing.read::<u64>("a.json"), ReadOutcome::Missing);
+    assert_eq!(missing.history().unwrap(), History::default());
+    assert_eq!(missing.last_event().unwrap(), None);
+    assert!(!missing.path().exists());
+    fs::write(state.path().join("a.json"), "garbage").unwrap();
+    let look = StateDir::look_at(state.path());
+    assert!(matches!(
+        look.read::<u64>("a.json"),
+        ReadOutcome::Unreadable {
+            set_aside: None,
+            ..
+        }
+    ));
+    assert!(look.write_atomic("b.json", &1, Durability::Cache).is_err());
+    assert!(look.append_history(&json!({})).is_err());
+    look.remove("a.json").unwrap();
+    let names: Vec<_> = fs::read_dir(state.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["a.json"]);
 }

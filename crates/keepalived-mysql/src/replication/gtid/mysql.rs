@@ -76,6 +76,18 @@ impl MysqlGtidSet {
         Self::normalised(streams)
     }
 
+    /// Those of its transactions that the server with this UUID committed first.
+    #[must_use]
+    pub fn of_server(&self, uuid: &str) -> Self {
+        let ours = self
+            .streams
+            .iter()
+            .filter(|((server, _), _)| server.eq_ignore_ascii_case(uuid));
+        Self {
+            streams: ours.map(|(s, i)| (s.clone(), i.clone())).collect(),
+        }
+    }
+
     fn normalised(mut streams: BTreeMap<Stream, Vec<Interval>>) -> Self {
         for intervals in streams.values_mut() {
             *intervals = join_intervals(std::mem::take(intervals));
