@@ -390,3 +390,26 @@ fn a_reader_that_goes_ends_the_watch() {
         "{text}"
     );
 }
+
+#[test]
+fn a_salvage_is_shown_and_cannot_steer_the_terminal() {
+    let site = Site::new();
+    fs::create_dir_all(site.path("state/VI_1/salvage/20261120T160534Z-node-a-2")).expect("folder");
+    fs::create_dir_all(site.path("state/VI_1/salvage/.partial-x")).expect("folder");
+    let text = "What to do\n\tDELETE FROM shop.orders -- \u{1b}[2J\n";
+    let file = "state/VI_1/salvage/20261120T160534Z-node-a-2/summary.txt";
+    site.write(file, text, 0o600);
+    let list = site.run(&["salvage", "list"]);
+    list.expect(
+        0,
+        &["20261120T160534Z-node-a-2", "summary.json cannot be read"],
+    );
+    assert!(!list.text.contains("partial"), "{}", list.text);
+    let show = site.run(&["salvage", "show", "20261120T160534Z-node-a-2"]);
+    show.expect(0, &["What to do\n\tDELETE FROM shop.orders"]);
+    assert!(!show.text.contains('\u{1b}'), "{}", show.text);
+    site.run(&["salvage", "show", "--json", "20261120T160534Z-node-a-2"])
+        .expect(3, &["ERROR:", "summary.json cannot be read"]);
+    site.run(&["salvage", "show", ".partial-x"])
+        .expect(2, &["there is no salvage named"]);
+}

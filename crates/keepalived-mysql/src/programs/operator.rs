@@ -25,9 +25,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show all nodes of the group and what this one is doing; changes nothing
     Status(status::Args),
-    /// Show what became of this node's promotions, closings and rejoins; changes nothing
     History(history::Args),
     /// Show what was salvaged: transactions that this node alone had committed; changes nothing
     #[command(subcommand)]

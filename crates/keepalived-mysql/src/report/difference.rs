@@ -231,6 +231,39 @@ mod tests {
         assert!(alone.ends_with("ALONE HOLDS 0-2-1..10"), "{alone}");
     }
 
+    fn mysql(number: u8, identity: &str, executed: &str) -> NodeView {
+        let mut node = node(number);
+        if let Some(facts) = node.facts.as_mut() {
+            facts.identity = identity.into();
+            facts.gtids = Gtids::MySql {
+                executed: executed.parse().expect("a set"),
+                purged: Default::default(),
+                on: true,
+            };
+        }
+        node
+    }
+
+    #[test]
+    fn mysql_alone_is_what_its_own_uuid_committed() {
+        const A: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+        const B: &str = "4e11fa47-71ca-11e1-9e33-c80aa9429562";
+        let source = mysql(1, A, &format!("{A}:1-9"));
+        let told = |executed: &str| {
+            Difference::between(&mysql(2, B, executed), &source).map(|found| found.words())
+        };
+        assert_eq!(
+            told(&format!("{A}:1-7")).as_deref(),
+            Some("lacks 2 transactions of node-a")
+        );
+        assert_eq!(
+            told(&format!("{A}:1-12")).as_deref(),
+            Some("lacks nothing of node-a")
+        );
+        let alone = told(&format!("{A}:1-9,{B}:1-2")).unwrap_or_default();
+        assert!(alone.ends_with(&format!("ALONE HOLDS {B}:1-2")), "{alone}");
+    }
+
     /// The replica was seen a moment after its source: what came between is not its own.
     #[test]
     fn what_the_source_committed_between_two_looks_is_not_alone_on_the_replica() {

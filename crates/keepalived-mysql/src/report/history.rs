@@ -143,7 +143,7 @@ mod tests {
     fn history() -> History {
         History {
             events: vec![
-                json!({"began": "2026-11-20T12:00:00.000Z", "transition": "close", "took_ms": 3.14,
+                json!({"began": "2026-11-20T12:00:00.000Z", "transition": "close", "took_ms": 3.06,
                        "outcome": "closed", "goal": "close node-a", "steps": []}),
                 json!({"began": "2026-11-20T12:00:09.000Z", "transition": "promote", "took_ms": 1018.4,
                        "outcome": "open", "goal": "open node-a under epoch 2@node-a", "steps": [

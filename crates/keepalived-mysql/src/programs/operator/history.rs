@@ -8,10 +8,10 @@ use crate::ledger::files::{History, StateError};
 use crate::message::Message;
 use crate::report::history::{Depth, newest, text};
 
-/// Show the transitions of this node, the newest last: when, what, how long, how it ended and why.
+/// Show this node's transitions (promotions, closings, rejoins), newest last; changes nothing
 ///
-/// With -v each with its steps and their milliseconds. A line that cannot be read is named and
-/// skipped. Nothing is changed.
+/// When, what, how long it took, how it ended and why; with -v also each step with its milliseconds. A
+/// line of the history that cannot be read is named and skipped.
 ///
 /// Exit code 0: shown, also where there is none yet. 3: the history cannot be read. 78: the
 /// configuration is wrong and no earlier one is known.

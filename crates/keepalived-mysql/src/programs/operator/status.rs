@@ -10,16 +10,19 @@ use crate::act::overview::overview;
 use crate::cli::{CommonArgs, Exit};
 use crate::report::status::Status;
 
-/// Show all nodes of the group in a table, and below it what this node (*) says of itself.
+/// Show all nodes of the group and how this one is; changes nothing
 ///
-/// Each server is asked now, this one over its socket and the others over TCP, as the hooks do; a
-/// node that cannot be asked is a row with the reason. Nothing is changed.
+/// Each server is asked now, this node's (*) over its socket and the others over TCP, as the hooks do
+/// it. A node that cannot be asked is a row with the reason. "Opened under" is the highest epoch (the
+/// number of a promotion) under which that server was ever opened. Only this node's role and VIP are
+/// known here. Two nodes are not seen at the same instant: under load a healthy replica lacks what was
+/// committed between the two looks.
 ///
 /// Exit code 0: this node's server was looked at. 75: it could not be; the table says why. 78: the
 /// configuration is wrong and no earlier one is known.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
-    /// Look again every SECONDS, until interrupted [default: 2]
+    /// Look again every SECONDS (2 if none are given), until interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
