@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario, TwoOpen};
+use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario, Server, TwoOpen};
 
 /// The closers wait for a frozen server; nothing but their own way to it may pass.
 const AFTER_THAW: Duration = Duration::from_millis(300);
@@ -136,4 +136,36 @@ fn standby_that_lost_its_relay_log_waits_for_its_source() -> Result<()> {
     let serving = scenario.one_serves()?;
     scenario.serves(serving)?;
     scenario.finish(End::Follows).map(drop)
+}
+
+/// An operator keeps applications out of a MySQL. Replicas are kept out as well: nobody could take over with
+/// everything that the server has, so the VIP stays.
+#[test]
+fn servers_in_offline_mode_are_reported() -> Result<()> {
+    let Some(scenario) = Scenario::start(LabOptions {
+        server: Server::MySql97,
+        ..LabOptions::default()
+    })?
+    else {
+        return Ok(());
+    };
+    for node in scenario.lab.nodes() {
+        node.query_local("SET GLOBAL offline_mode = 1")?;
+    }
+    for (node, wanted) in [(NodeId::A, 0), (NodeId::B, 1)] {
+        let (code, said) = scenario.by_hand(node, "check_mysql", &[])?;
+        ensure!(
+            code == wanted && said.contains("offline_mode"),
+            "{node}: {code}: {said}"
+        );
+    }
+    scenario.remains("node-a keeps the VIP", Duration::from_secs(3), || {
+        Ok(scenario.a().has_vip())
+    })?;
+    for node in scenario.lab.nodes() {
+        node.query_local("SET GLOBAL offline_mode = 0")?;
+    }
+    let verdict = scenario.finish(End::Follows)?;
+    ensure!(verdict.open == [NodeId::A], "{verdict}");
+    Ok(())
 }

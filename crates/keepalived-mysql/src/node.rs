@@ -205,6 +205,7 @@ fn plain_facts(
         server_id: u32::try_from(number("server_id")).unwrap_or(0),
         read_only: truth(row.get("read_only")),
         super_read_only: row.get("super_read_only").map(|v| truth(Some(v))),
+        offline: truth(row.get("offline_mode")),
         log_bin: truth(row.get("log_bin")),
         binlog_base: row.get("binlog_base").map(str::to_owned),
         log_updates: truth(row.get("log_updates")),

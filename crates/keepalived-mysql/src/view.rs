@@ -86,6 +86,8 @@ pub struct Facts {
     pub read_only: bool,
     /// `super_read_only`, where the server knows it.
     pub super_read_only: Option<bool>,
+    /// An operator set `offline_mode`: only accounts with `CONNECTION_ADMIN` are let in.
+    pub offline: bool,
     /// `log_bin`.
     pub log_bin: bool,
     /// Path and first part of the name of the binary log's files, where it is on.

@@ -102,14 +102,25 @@ pub fn verdict(input: &Input<'_>) -> Verdict {
             "alive, though it answered with an error: {}",
             input.me.why
         )),
+        // Its replicas are not let in either, so nobody could take over with everything that it has.
+        State::Open if is_offline(input.me) => Verdict::healthy(format!("open, but {OFFLINE}")),
         State::Open => Verdict::healthy("open"),
         _ => Verdict::healthy("closed, and ready to be promoted"),
     }
 }
 
+const OFFLINE: &str = "an operator set offline_mode: applications are not let in";
+
+fn is_offline(me: &NodeView) -> bool {
+    me.facts.as_ref().is_some_and(|facts| facts.offline)
+}
+
 fn own_word(input: &Input<'_>) -> Option<String> {
     if input.drained {
         return Some("drained by an operator".into());
+    }
+    if input.me.state == State::Closed && is_offline(input.me) {
+        return Some(OFFLINE.into());
     }
     if let Some(why) = &input.memory.diverged {
         return Some(format!("diverged: {why}"));

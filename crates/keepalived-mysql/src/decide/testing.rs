@@ -52,6 +52,7 @@ fn facts(number: u8) -> Facts {
         server_id: u32::from(number),
         read_only: true,
         super_read_only: None,
+        offline: false,
         log_bin: true,
         binlog_base: None,
         log_updates: true,

@@ -6,10 +6,12 @@
 //! [`Dialect::ASK`], is asked and not guessed from its version.
 
 mod access;
+pub mod events;
 mod known;
 mod privileges;
 mod questions;
 mod replication;
+mod semi_sync;
 mod words;
 
 use std::fmt;
@@ -73,8 +75,8 @@ impl Dialect {
     pub const ASK: &'static str = "SET SESSION autocommit = 1, SESSION sql_mode = 'STRICT_ALL_TABLES'; \
          SELECT VERSION(), @@version_comment, CURRENT_USER(); \
          SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uid', 'super_read_only', \
-         'log_replica_updates', 'replica_net_timeout', 'rpl_stop_replica_timeout', \
-         'rpl_stop_slave_timeout', 'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled')";
+         'log_replica_updates', 'replica_net_timeout', 'offline_mode', \
+         'rpl_semi_sync_master_enabled', 'rpl_semi_sync_source_enabled')";
 
     /// Reads `VERSION()` and `@@version_comment`. None for a version that is not three numbers.
     ///

@@ -110,6 +110,7 @@ fn presumed(version: &str, comment: &str) -> Option<Dialect> {
         Product::MySql => Known {
             super_read_only: dialect.version >= (5, 7, 8),
             log_replica_updates: dialect.version >= (8, 0, 26),
+            offline_mode: dialect.version >= (5, 7, 5),
             ..Known::default()
         },
     };

@@ -166,7 +166,6 @@ fn replicates(contact: &mut Contact, name: &str, position: &BinlogPosition) {
     );
     run(contact, &dialect.reset_replication("")).unwrap();
     assert!(rows(contact, dialect.replica_status()).is_empty(), "{name}");
-    run(contact, dialect.forget_history()).unwrap();
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::ledger::tables;
 use crate::node::Contact;
 use crate::replication::events::{Event, running};
 use crate::server::connection::ServerError;
-use crate::server::events::{Turn, event};
+use crate::server::dialect::events::{Turn, event};
 use crate::view::{NodeView, State};
 
 /// How often a standby asks which events run on the node that serves.

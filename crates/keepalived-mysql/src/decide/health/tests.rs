@@ -111,3 +111,18 @@ fn a_refused_promotion_does_not_make_an_open_server_unhealthy() {
     });
     assert!(verdict.healthy, "{verdict:?}");
 }
+
+/// Its replicas cannot fetch its last transactions then, so nobody could take over from it.
+#[test]
+fn a_master_in_offline_mode_keeps_the_vip_and_a_standby_does_not_get_it() {
+    let offline = |mut node: NodeView| {
+        if let Some(facts) = &mut node.facts {
+            facts.offline = true;
+        }
+        judged(&node, &[], &in_sync())
+    };
+    let master = offline(node(1).opened(1).open());
+    let standby = offline(node(2));
+    assert!(master.healthy && !standby.healthy);
+    assert!(master.why.contains("offline_mode") && standby.why.contains("offline_mode"));
+}

@@ -13,10 +13,8 @@ pub struct Known {
     pub log_replica_updates: bool,
     /// `replica_net_timeout` instead of `slave_net_timeout`: MySQL 8.0.26.
     pub replica_net_timeout: bool,
-    /// `rpl_stop_replica_timeout`: MySQL 8.0.26.
-    pub rpl_stop_replica_timeout: bool,
-    /// `rpl_stop_slave_timeout`: MySQL 5.6.13.
-    pub rpl_stop_slave_timeout: bool,
+    /// `offline_mode`: MySQL 5.7.5; no MariaDB.
+    pub offline_mode: bool,
     /// `rpl_semi_sync_master_enabled`: MariaDB; MySQL with the plugin of the old name.
     pub semi_sync_master: bool,
     /// `rpl_semi_sync_source_enabled`: MySQL 8.0.26 with the plugin of the new name.
@@ -30,8 +28,7 @@ impl Known {
         super_read_only: false,
         log_replica_updates: false,
         replica_net_timeout: false,
-        rpl_stop_replica_timeout: false,
-        rpl_stop_slave_timeout: false,
+        offline_mode: false,
         semi_sync_master: true,
         semi_sync_source: false,
     };
@@ -45,8 +42,7 @@ impl Known {
                 "super_read_only" => known.super_read_only = true,
                 "log_replica_updates" => known.log_replica_updates = true,
                 "replica_net_timeout" => known.replica_net_timeout = true,
-                "rpl_stop_replica_timeout" => known.rpl_stop_replica_timeout = true,
-                "rpl_stop_slave_timeout" => known.rpl_stop_slave_timeout = true,
+                "offline_mode" => known.offline_mode = true,
                 "rpl_semi_sync_master_enabled" => known.semi_sync_master = true,
                 "rpl_semi_sync_source_enabled" => known.semi_sync_source = true,
                 _ => {}

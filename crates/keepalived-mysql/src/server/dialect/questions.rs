@@ -36,10 +36,15 @@ impl Dialect {
         } else {
             "NULL"
         };
+        let offline_mode = if self.known.offline_mode {
+            "@@global.offline_mode"
+        } else {
+            "0"
+        };
         format!(
             "SELECT @@global.server_id AS server_id, @@global.read_only AS read_only, @@log_bin AS log_bin, \
              @@log_bin_basename AS binlog_base, @@pid_file AS pid_file, NOW(6) AS now, @@global.sync_binlog AS sync_binlog, \
-             @@global.innodb_flush_log_at_trx_commit AS flush_log, {own}, {super_read_only} AS super_read_only{}",
+             @@global.innodb_flush_log_at_trx_commit AS flush_log, {own}, {super_read_only} AS super_read_only, {offline_mode} AS offline_mode{}",
             self.words(Purpose::StatusGuard)
         )
     }

@@ -73,12 +73,6 @@ impl Dialect {
         self.about(Purpose::ResetReplication, channel)
     }
 
-    /// Empties the binary log and the transaction identifiers. Only for a folder that holds nothing
-    /// that anybody would miss.
-    pub fn forget_history(&self) -> &'static str {
-        self.words(Purpose::ForgetHistory)
-    }
-
     /// Whether the server can have more than the default channel.
     pub fn has_channels(&self) -> bool {
         !self.words(Purpose::Channels).is_empty()

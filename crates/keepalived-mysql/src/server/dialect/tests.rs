@@ -8,9 +8,9 @@ use crate::server::source_tls::{Offered, SourceTls};
 
 /// The probed variables of each release, as documented; those that can be run were asked.
 const SERVERS: [(&str, &[&str]); 10] = [
-    ("5.6.24", &["rpl_stop_slave_timeout"]),
-    ("5.7.44", &["super_read_only", "rpl_stop_slave_timeout"]),
-    ("8.0.22", &["super_read_only", "rpl_stop_slave_timeout"]),
+    ("5.6.24", &[]),
+    ("5.7.44", &["super_read_only", "offline_mode"]),
+    ("8.0.22", &["super_read_only", "offline_mode"]),
     ("8.0.26", NEW),
     ("8.0.40", NEW),
     ("8.4.5", NEW),
@@ -23,8 +23,7 @@ const NEW: &[&str] = &[
     "super_read_only",
     "log_replica_updates",
     "replica_net_timeout",
-    "rpl_stop_replica_timeout",
-    "rpl_stop_slave_timeout",
+    "offline_mode",
     "rpl_semi_sync_source_enabled",
 ];
 const MARIADB: &[&str] = &["server_uid", "rpl_semi_sync_master_enabled"];
@@ -108,7 +107,6 @@ fn everything(d: &Dialect) -> Vec<(&'static str, String)> {
         ("network timeout", d.set_net_timeout(6)),
         ("follow by GTID", joined(Start::Gtid)),
         ("follow by position", joined(Start::Position(at))),
-        ("forget the history", d.forget_history().into()),
         ("close", d.close().into()),
         ("is closed", d.is_closed().into()),
         ("lift", d.lift_for_records().unwrap_or("-").into()),

@@ -53,8 +53,6 @@ pub(super) enum Purpose {
     StartReplication,
     /// Forget a channel and its relay logs.
     ResetReplication,
-    /// Empty the binary log and the transaction identifiers.
-    ForgetHistory,
     /// Point a channel at a source.
     ChangeSource,
     /// The word in the options of [`Purpose::ChangeSource`] for the source.
@@ -83,7 +81,7 @@ pub(super) enum Purpose {
 /// The lines of a purpose, the first match first.
 type Lines = &'static [(Servers, &'static str)];
 
-pub(super) const TABLE: [(Purpose, Lines); 22] = [
+pub(super) const TABLE: [(Purpose, Lines); 21] = [
     (
         Purpose::ReplicaStatus,
         &[
@@ -166,14 +164,6 @@ pub(super) const TABLE: [(Purpose, Lines); 22] = [
             (MARIADB, "RESET SLAVE{channel} ALL"),
             (mysql(8, 0, 22), "RESET REPLICA ALL{channel}"),
             (MYSQL, "RESET SLAVE ALL{channel}"),
-        ],
-    ),
-    (
-        Purpose::ForgetHistory,
-        &[
-            (mysql(8, 2, 0), "RESET BINARY LOGS AND GTIDS"),
-            (MYSQL, "RESET MASTER"),
-            (MARIADB, "RESET MASTER"),
         ],
     ),
     (
