@@ -173,14 +173,15 @@ fn disconnect_until_set(
             let patience = Deadline::after(Duration::from_millis(200));
             // Best effort: a setter that stays queued can only close the server later.
             let _ = kill(helper, setter.session.connection_id(), patience);
+            let in_the_way = in_the_way(helper, &spared, patience);
+            // KILL returns before its victim has noticed: whoever lets go in between would let it through.
+            if let Some(Ok(())) = wait_for(setter, patience) {
+                return Ok(named.into_iter().collect());
+            }
             return Err(ServerError::Silent {
                 endpoint: ladder.target.endpoint.to_string(),
                 waited: begun.elapsed(),
-                doing: format!(
-                    "closing; {}{}",
-                    so_far(&named),
-                    in_the_way(helper, &spared, patience)
-                ),
+                doing: format!("closing; {}{in_the_way}", so_far(&named)),
             });
         }
     }
