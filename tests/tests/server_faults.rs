@@ -4,19 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario, Server, TwoOpen};
-
-/// The closers wait for a frozen server; nothing but their own way to it may pass.
-const AFTER_THAW: Duration = Duration::from_millis(300);
+use lab::matrix::Case;
+use lab::{End, LabOptions, NodeId, PATIENCE, Positioning, Scenario, Server};
 
 fn killed(options: LabOptions) -> Result<()> {
-    let Some(scenario) = Scenario::start(options)? else {
-        return Ok(());
-    };
-    scenario.a().kill_server()?;
-    scenario.serves(NodeId::B)?;
-    scenario.a().start_server()?;
-    scenario.finish(End::FollowsOrHeld).map(drop)
+    Case::Failover.play(options).map(drop)
 }
 
 #[test]
@@ -46,19 +38,7 @@ fn server_that_is_stopped() -> Result<()> {
 
 #[test]
 fn frozen_server_that_thaws_after_the_take_over() -> Result<()> {
-    let Some(scenario) = Scenario::start(LabOptions::default())? else {
-        return Ok(());
-    };
-    // What waited in the frozen server's sockets is answered before anybody can close it.
-    let scenario = scenario.two_open(TwoOpen::Unavoidable);
-    scenario.a().freeze_server()?;
-    scenario.serves(NodeId::B)?;
-    scenario.a().thaw_server()?;
-    let closed = scenario
-        .a()
-        .wait_until("closed", PATIENCE, |a| a.read_only())?;
-    ensure!(closed < AFTER_THAW, "closed only {closed:?} after the thaw");
-    scenario.finish(End::FollowsOrHeld).map(drop)
+    Case::Hang.play(LabOptions::default()).map(drop)
 }
 
 /// Nothing moves: the node closes nobody and opens again under the epoch that it had.

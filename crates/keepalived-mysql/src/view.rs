@@ -121,6 +121,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether an acknowledged commit survives a power loss.
+    pub fn is_durable(&self) -> bool {
+        self.sync_binlog == 1 && self.flush_log == 1
+    }
+
     /// The record with the highest epoch under which this server was or may have been open.
     pub fn last_opening(&self) -> Option<&PromotionRecord> {
         self.promotions

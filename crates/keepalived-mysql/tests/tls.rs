@@ -20,15 +20,7 @@ use keepalived_mysql::server::tls::Encryption;
 use keepalived_mysql::view::State;
 
 use tls_pki::{Authority, Signed, Until};
-use tls_server::{Kind, Server};
-
-const MODES: [TlsMode; 5] = [
-    TlsMode::Disabled,
-    TlsMode::Preferred,
-    TlsMode::Required,
-    TlsMode::VerifyCa,
-    TlsMode::VerifyIdentity,
-];
+use tls_server::{Kind, MODES, Server};
 
 /// What a session is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +41,6 @@ impl Pki {
             ca: Authority::new(folder, "ca"),
             other: Authority::new(folder, "other"),
         }
-    }
-
-    /// The flags of a server with this certificate.
-    fn flags(&self, signed: &Signed) -> Vec<String> {
-        vec![
-            format!("--ssl-ca={}", self.ca.path().display()),
-            format!("--ssl-cert={}", signed.cert.display()),
-            format!("--ssl-key={}", signed.key.display()),
-        ]
     }
 }
 
@@ -130,24 +113,24 @@ fn five_modes(kind: Kind) {
     };
     let pki = Pki::new(server.folder());
     let named = pki.ca.sign("named", &["127.0.0.1"], Until::Later);
-    server.start(&pki.flags(&named));
+    server.start(&pki.ca.server_options(&named));
     accounts(&server);
     a_good_certificate(&server, &pki);
     client_certificates(&server, &pki);
     files_that_are_gone(&server, &pki);
 
     let unnamed = pki.ca.sign("unnamed", &["127.0.0.9"], Until::Later);
-    server.start(&pki.flags(&unnamed));
+    server.start(&pki.ca.server_options(&unnamed));
     another_name(&server, &pki);
 
     let expired = pki.ca.sign("expired", &["127.0.0.1"], Until::Past);
-    server.start(&pki.flags(&expired));
+    server.start(&pki.ca.server_options(&expired));
     out_of_date(&server, &pki);
 
     server.start(&[kind.no_tls()]);
     no_tls(&server, &pki);
 
-    server.start(&pki.flags(&named));
+    server.start(&pki.ca.server_options(&named));
     tls_that_came_later(&server, &pki);
 }
 
@@ -315,7 +298,7 @@ fn a_socket_stays_in_clear_text() {
     };
     let pki = Pki::new(server.folder());
     let signed = pki.other.sign("named", &["127.0.0.1"], Until::Past);
-    server.start(&pki.flags(&signed));
+    server.start(&pki.ca.server_options(&signed));
     let mut target = server.target("root");
     target.password = None;
     target.endpoint = Endpoint::Socket(server.socket());

@@ -19,15 +19,7 @@ use keepalived_mysql::server::source_tls::{Offered, SourceTls};
 use keepalived_mysql::server::status::{StatusRow, parse_replica_status};
 
 use tls_pki::{Authority, Signed, Until};
-use tls_server::{Kind, Server};
-
-const MODES: [TlsMode; 5] = [
-    TlsMode::Disabled,
-    TlsMode::Preferred,
-    TlsMode::Required,
-    TlsMode::VerifyCa,
-    TlsMode::VerifyIdentity,
-];
+use tls_server::{Kind, MODES, Server};
 
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
@@ -133,14 +125,6 @@ fn with_client(mode: TlsMode, ca: &Authority, client: &Signed) -> Tls {
     }
 }
 
-fn flags(ca: &Authority, signed: &Signed) -> Vec<String> {
-    vec![
-        format!("--ssl-ca={}", ca.path().display()),
-        format!("--ssl-cert={}", signed.cert.display()),
-        format!("--ssl-key={}", signed.key.display()),
-    ]
-}
-
 fn channels(kind: Kind) {
     let Some(mut pair) = Pair::new(kind) else {
         return;
@@ -151,14 +135,14 @@ fn channels(kind: Kind) {
         Authority::new(folder.path(), "other"),
     );
     let named = ca.sign("named", &["127.0.0.1"], Until::Later);
-    pair.start_source(flags(&ca, &named));
+    pair.start_source(ca.server_options(&named));
     pair.account();
     good_and_wrong_authority(&pair, &ca, &other);
     client_certificate(&pair, &ca);
     pair.require("NONE");
 
     let unnamed = ca.sign("unnamed", &["127.0.0.9"], Until::Later);
-    pair.start_source(flags(&ca, &unnamed));
+    pair.start_source(ca.server_options(&unnamed));
     another_name(&pair, &ca);
 
     pair.start_source(vec![kind.no_tls()]);

@@ -21,7 +21,7 @@ pub fn why_repair(here: &Here, checked: &Checked) -> Option<&'static str> {
         return Some("the peers are to be looked at");
     }
     let facts = checked.me.facts.as_ref();
-    let relaxed = facts.is_some_and(|facts| facts.sync_binlog != 1 || facts.flush_log != 1);
+    let relaxed = facts.is_some_and(|facts| !facts.is_durable());
     unrest(&Input {
         me: &checked.me,
         nodes: &here.config.peers(&here.node),

@@ -17,7 +17,6 @@ use crate::deadline::{Deadline, Pauses};
 use crate::decide::plan::{Plan, Step};
 use crate::decide::rejoin::{self, Decision, Input, names_own_transactions, question};
 use crate::epoch::Epoch;
-use crate::ledger::files::Durability;
 use crate::ledger::record::Method;
 use crate::node::Contact;
 use crate::replication::evidence::{BinlogEventSummary, Relation};
@@ -321,9 +320,7 @@ fn offered_by(here: &Here, source: &Node) -> Offered {
 fn save_channel(here: &Here, contact: &mut Contact, channel: &str) -> Result<String, Failure> {
     let look = drain::look(contact, channel, Deadline::after(SHORT))
         .map_err(|e| Failure::server("looking at replication", &e))?;
-    if let Err(error) = here.keep("channel.json", &look.status, Durability::Cache) {
-        log::warn!("cannot keep the channel's settings: {error}");
-    }
+    here.keep_channel(&look.status);
     Ok(String::new())
 }
 

@@ -34,8 +34,16 @@ const KINDS: [&str; 3] = ["semi-sync", "events", "durability"];
 /// What the configuration wants, and what this server's events are.
 pub fn wanted(here: &Here, me: &NodeView) -> Settings {
     Settings {
-        semi_sync: here.config.managed_semi_sync(),
         events: events::of(here, me),
+        ..configured(here)
+    }
+}
+
+/// What the configuration wants, as far as no server has to be asked for it.
+fn configured(here: &Here) -> Settings {
+    Settings {
+        semi_sync: here.config.managed_semi_sync(),
+        events: None,
         standby: match here.config.demote.relaxed_durability {
             true => Standby::Relaxed,
             false => Standby::AsItIs,
@@ -46,9 +54,11 @@ pub fn wanted(here: &Here, me: &NodeView) -> Settings {
 /// As [`wanted`], without what failed a moment ago.
 pub fn wanted_by_repair(here: &Here, me: &NodeView) -> Settings {
     let [semi_sync, events, durability] = KINDS.map(|kind| here.due(kind));
-    let mut settings = wanted(here, me);
+    let mut settings = configured(here);
     settings.semi_sync = settings.semi_sync.filter(|_| semi_sync);
-    settings.events = settings.events.filter(|_| events);
+    if events {
+        settings.events = events::of(here, me);
+    }
     if !durability {
         settings.standby = Standby::AsItIs;
     }

@@ -18,7 +18,6 @@ use crate::deadline::Deadline;
 use crate::decide::plan::{Plan, Planned, Step};
 use crate::decide::rule::{Refusal, Rule};
 use crate::epoch::Epoch;
-use crate::ledger::files::Durability;
 use crate::ledger::record::{
     AppliedOf, Coordinates, Method, PromotionRecord, RecordDetails, RecordState,
 };
@@ -343,12 +342,7 @@ impl<'a> Run<'a> {
         if self.followed.is_none() {
             self.note_followed(&look);
         }
-        if let Err(error) = self
-            .here
-            .keep("channel.json", &look.status, Durability::Cache)
-        {
-            log::warn!("cannot keep the channel's settings: {error}");
-        }
+        self.here.keep_channel(&look.status);
         done("")
     }
 
@@ -391,7 +385,7 @@ pub fn complete_record(here: &Here, facts: &Facts) -> Result<(), Failure> {
     };
     record.state = RecordState::Opened;
     if let Some(details) = record.details.as_mut() {
-        details.durable = facts.sync_binlog == 1 && facts.flush_log == 1;
+        details.durable = facts.is_durable();
     }
     servers::write_record(here, &record)
 }

@@ -19,13 +19,15 @@ pub(super) fn left_alone(me: &NodeView, peers: &[NodeView]) -> Vec<String> {
     me.facts
         .iter()
         .flat_map(|facts| foreign(facts, peers))
-        .map(|other| {
-            format!(
-                "the replication channel '{}' reads from {}:{}, which is no node of this group: it is left as it is",
-                other.channel, other.source_host, other.source_port
-            )
-        })
+        .map(|other| format!("{}: it is left as it is", described(other)))
         .collect()
+}
+
+fn described(other: &ReplicaStatus) -> String {
+    format!(
+        "the replication channel '{}' reads from {}:{}, which is no node of this group",
+        other.channel, other.source_host, other.source_port
+    )
 }
 
 /// The name for our channel, where none reads from a node of the group: the default one if it is free.
@@ -40,21 +42,15 @@ pub(super) fn free_name(me: &Facts, peers: &[NodeView]) -> Result<String, String
     let Some(default) = taken("") else {
         return Ok(String::new());
     };
-    let in_the_way = |other: &ReplicaStatus| {
-        format!(
-            "the replication channel '{}' reads from {}:{}, which is no node of this group",
-            other.channel, other.source_host, other.source_port
-        )
-    };
     if !me.dialect.has_channels() {
         return Err(format!(
             "{}; {} has only this one",
-            in_the_way(default),
+            described(default),
             me.dialect
         ));
     }
     match taken(NAME) {
         None => Ok(NAME.to_owned()),
-        Some(other) => Err(in_the_way(other)),
+        Some(other) => Err(described(other)),
     }
 }

@@ -178,7 +178,7 @@ fn unfinished(input: &DriftInput<'_>) -> bool {
         return false;
     };
     let old_source = input.me.channel_from(input.peers).is_some();
-    let relaxed = facts.sync_binlog != 1 || facts.flush_log != 1;
+    let relaxed = !facts.is_durable();
     let unrecorded = facts
         .last_opening()
         .is_some_and(|record| record.state != RecordState::Opened);

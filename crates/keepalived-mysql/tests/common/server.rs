@@ -11,6 +11,9 @@ use keepalived_mysql::server::connection::{Endpoint, Target};
 use mysql::prelude::Queryable;
 use mysql::{Conn, OptsBuilder};
 
+#[path = "fetched.rs"]
+mod fetched;
+
 /// A server that may be there.
 pub struct Kind {
     /// As the lab calls it.
@@ -72,14 +75,7 @@ impl Kind {
     }
 
     fn root(&self) -> PathBuf {
-        let servers = std::env::var_os("LAB_SERVERS").map_or_else(
-            || {
-                let home = std::env::var_os("HOME").unwrap_or_else(|| "/root".into());
-                Path::new(&home).join(".cache/keepalived-mysql/servers")
-            },
-            PathBuf::from,
-        );
-        servers.join(self.name)
+        fetched::folder().join(self.name)
     }
 
     pub fn is_mariadb(&self) -> bool {

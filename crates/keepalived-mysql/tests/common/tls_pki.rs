@@ -1,4 +1,5 @@
 //! Certificate authorities and certificates that a test makes for itself.
+#![allow(dead_code)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -52,6 +53,15 @@ impl Authority {
     /// Its own certificate.
     pub fn path(&self) -> PathBuf {
         self.folder.join(format!("{}.pem", self.name))
+    }
+
+    /// The options of a server that trusts this authority and shows this certificate.
+    pub fn server_options(&self, signed: &Signed) -> Vec<String> {
+        vec![
+            format!("--ssl-ca={}", self.path().display()),
+            format!("--ssl-cert={}", signed.cert.display()),
+            format!("--ssl-key={}", signed.key.display()),
+        ]
     }
 
     /// Signs a certificate for these addresses.

@@ -7,10 +7,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use keepalived_mysql::config::Secret;
+use keepalived_mysql::config::{Secret, TlsMode};
 use keepalived_mysql::deadline::{Deadline, Pauses};
 use keepalived_mysql::server::connection::{Endpoint, ServerError, Session, Target};
 use tempfile::TempDir;
+
+#[path = "fetched.rs"]
+mod fetched;
+
+/// Every way in which a connection may be encrypted.
+pub const MODES: [TlsMode; 5] = [
+    TlsMode::Disabled,
+    TlsMode::Preferred,
+    TlsMode::Required,
+    TlsMode::VerifyCa,
+    TlsMode::VerifyIdentity,
+];
 
 /// What the tests call a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +41,7 @@ pub enum Kind {
 
 impl Kind {
     fn root(self) -> PathBuf {
-        let cache = std::env::var_os("LAB_SERVERS").map_or_else(
-            || {
-                let home = std::env::var_os("HOME").unwrap_or_default();
-                PathBuf::from(home).join(".cache/keepalived-mysql/servers")
-            },
-            PathBuf::from,
-        );
+        let cache = fetched::folder();
         match self {
             Self::MariaDb => PathBuf::from("/"),
             Self::MariaDb105 => cache.join("mariadb-10.5"),

@@ -14,6 +14,9 @@ use keepalived_mysql::server::dialect::{Source, Start};
 use keepalived_mysql::server::source_tls::{Offered, SourceTls};
 use tempfile::TempDir;
 
+#[path = "../common/fetched.rs"]
+mod fetched;
+
 /// Long enough for a busy machine; nothing waits for it in a good run.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -89,18 +92,8 @@ pub fn one(name: &str) -> Option<Kind> {
     found().into_iter().find(|kind| kind.name == name)
 }
 
-fn cache() -> PathBuf {
-    let from = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    from("LAB_SERVERS").unwrap_or_else(|| {
-        from("XDG_CACHE_HOME")
-            .or_else(|| from("HOME").map(|home| home.join(".cache")))
-            .unwrap_or_default()
-            .join("keepalived-mysql/servers")
-    })
-}
-
 fn kind((name, family, grants): (&'static str, Family, &'static str)) -> Option<Kind> {
-    let fetched = cache().join(name);
+    let fetched = fetched::folder().join(name);
     let (program, base) = match family {
         Family::MySql56 => (fetched.join("server/mysqld"), fetched.join("server")),
         Family::MySql => (fetched.join("usr/sbin/mysqld"), fetched.join("usr")),

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::act::here::Here;
 use crate::act::memory::pause;
 use crate::decide::health::PeerBrief;
+use crate::ledger::files::Durability;
 use crate::replication::position::BinlogPosition;
+use crate::replication::replica::ReplicaStatus;
 use crate::role::{Intent, Role};
 use crate::sys::{Birth, boottime_now};
 use crate::view::NodeView;
@@ -52,6 +54,13 @@ struct Contradiction {
 }
 
 impl Here {
+    /// Keeps the settings of a channel that is about to be forgotten.
+    pub fn keep_channel(&self, channel: &ReplicaStatus) {
+        if let Err(error) = self.keep("channel.json", channel, Durability::Cache) {
+            log::warn!("cannot keep the channel's settings: {error}");
+        }
+    }
+
     /// Keeps a recent look at the peers for the checks that follow.
     pub fn note_peers(&self, peers: &[NodeView]) {
         self.note(

@@ -185,7 +185,7 @@ impl Run<'_> {
             .map_err(|error| Failure::server("reading the opened server back", &error))?;
         let mut record = self.new_record(epoch, RecordState::Opened);
         if let Some(details) = record.details.as_mut() {
-            details.durable = facts.sync_binlog == 1 && facts.flush_log == 1;
+            details.durable = facts.is_durable();
             details.boot_id.clone_from(&self.here.boot_id);
         }
         servers::write_record(self.here, &record)?;
